@@ -1,0 +1,57 @@
+#!/bin/sh
+# Installs the library below a temporary prefix and uses it as a stranger would,
+# with nothing but `pkg-config --cflags --libs workerman`:
+#   sh install_test.sh SOURCE-ROOT LIBRARY-KIND COMPILER...
+set -u
+source=$1
+kind=$2
+shift 2
+
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+fail() {
+  echo "FAILED: $1"
+  [ -f "$dir/log" ] && tail -n 40 "$dir/log"
+  exit 1
+}
+
+CXX="$*" meson setup "$dir/build" "$source" --prefix="$dir/prefix" --libdir=lib --buildtype=debug \
+  -Ddefault_library="$kind" -Dtests=disabled -Dexamples=disabled >"$dir/log" 2>&1 || fail 'meson setup'
+meson install -C "$dir/build" >"$dir/log" 2>&1 || fail 'meson install'
+# What was installed has to stand on its own.
+rm -rf "$dir/build"
+
+export PKG_CONFIG_PATH="$dir/prefix/lib/pkgconfig"
+export LD_LIBRARY_PATH="$dir/prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+flags=$(pkg-config --cflags --libs workerman) || fail 'pkg-config does not know workerman'
+echo "pkg-config --cflags --libs workerman: $flags"
+
+warnings='-Wall -Wextra -Wno-unused-parameter -Werror'
+# shellcheck disable=SC2086
+"$@" -std=c++20 $warnings "$source/tests/install/consumer.cpp" -o "$dir/consumer" $flags >"$dir/log" 2>&1 ||
+  fail 'the program does not compile and link'
+"$dir/consumer" >"$dir/log" 2>&1 || fail "the program does not run (status $?)"
+cat "$dir/log"
+
+# Each header compiles alone, and all but the umbrella keep the libraries out of sight.
+libraries='/(uv|llhttp)\.h"|/openssl/|/nlohmann/json\.hpp"'
+count=0
+cd "$dir/prefix/include" || fail 'no headers were installed'
+for header in $(find workerman -name '*.h' | sort); do
+  echo "#include <$header>" >"$dir/alone.cpp"
+  # shellcheck disable=SC2086
+  "$@" -std=c++20 $warnings $flags -E "$dir/alone.cpp" -o "$dir/alone.ii" >"$dir/log" 2>&1 &&
+    "$@" -std=c++20 $warnings -fsyntax-only "$dir/alone.ii" >"$dir/log" 2>&1 || fail "<$header> does not compile alone"
+  if [ "$header" != workerman/workerman.h ] && grep -E "^# [0-9]+ \".*($libraries)" "$dir/alone.ii" >"$dir/log"; then
+    fail "<$header> shows a library"
+  fi
+  count=$((count + 1))
+done
+[ -f workerman/workerman.h ] && [ "$count" -gt 1 ] || fail 'the headers are not where they belong'
+echo "$count headers compile alone"
+
+if [ "$kind" = shared ] && nm -D --defined-only "$dir"/prefix/lib/libworkerman.so | grep llhttp >"$dir/log"; then
+  fail 'the library exports llhttp'
+fi
+echo "installed and used as a $kind library"

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Uses the library as a subproject of somebody else's Meson project, as a shared
+# library: sh subproject_test.sh SOURCE-ROOT COMPILER...
+set -u
+source=$1
+shift
+
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+mkdir -p "$dir/app/subprojects"
+ln -s "$source" "$dir/app/subprojects/workerman"
+cp "$source/tests/install/consumer.cpp" "$dir/app/"
+cat >"$dir/app/meson.build" <<'TEXT'
+project('app', 'cpp', default_options: ['cpp_std=c++20', 'warning_level=2', 'werror=true'])
+add_project_arguments('-Wno-unused-parameter', language: 'cpp')
+executable('consumer', 'consumer.cpp', dependencies: dependency('workerman', fallback: 'workerman'))
+TEXT
+
+fail() {
+  echo "FAILED: $1"
+  tail -n 40 "$dir/log"
+  exit 1
+}
+CXX="$*" meson setup "$dir/build" "$dir/app" --buildtype=debug -Ddefault_library=shared \
+  --force-fallback-for=workerman >"$dir/log" 2>&1 || fail 'meson setup'
+ninja -C "$dir/build" >"$dir/log" 2>&1 || fail 'build'
+[ ! -e "$dir/build/subprojects/workerman/tests/unit_tests" ] || fail 'a subproject must not build its tests'
+"$dir/build/consumer" >"$dir/log" 2>&1 || fail "the program does not run (status $?)"
+cat "$dir/log"
+if nm -D --defined-only "$dir"/build/subprojects/workerman/libworkerman.so | grep llhttp >"$dir/log"; then
+  fail 'the shared library exports llhttp'
+fi
+echo 'used as a subproject and as a shared library'
