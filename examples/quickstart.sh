@@ -36,8 +36,9 @@ fail() {
 shown=0
 show() {
   [ -f "$work/client" ] || return 0
-  sed "1,${shown}d; s/^/    /" "$work/client"
-  shown=$(wc -l <"$work/client")
+  lines=$(wc -l <"$work/client")
+  [ "$lines" -gt "$shown" ] && sed -n "$((shown + 1)),${lines}s/^/    /p" "$work/client"
+  shown=$lines
 }
 
 # wait_for FILE TIMES PATTERN WHAT: until FILE has the pattern on that many lines.
@@ -70,11 +71,11 @@ work=$(mktemp -d) || exit 1
 program=${1:-build/quickstart/examples/ws_client}
 if [ $# -eq 0 ]; then
   say 'Building the library and examples/ws_client.cpp'
-  { [ -f build/quickstart/build.ninja ] || meson setup build/quickstart -Dtests=disabled
-  } >"$work/build" 2>&1 && ninja -C build/quickstart examples/ws_client >>"$work/build" 2>&1 || {
+  [ -f build/quickstart/build.ninja ] || meson setup build/quickstart -Dtests=disabled >"$work/build" 2>&1
+  if ! ninja -C build/quickstart examples/ws_client >>"$work/build" 2>&1; then
     tail -n 40 "$work/build"
     fail 'the build'
-  }
+  fi
 fi
 
 # -- the story -----------------------------------------------------------------
