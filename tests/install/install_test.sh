@@ -34,6 +34,12 @@ warnings='-Wall -Wextra -Wno-unused-parameter -Werror'
 "$dir/consumer" >"$dir/log" 2>&1 || fail "the program does not run (status $?)"
 cat "$dir/log"
 
+# The README's first program is meant to be copied.
+sed -n '/^```cpp$/,/^```$/p' "$source/README.md" | sed '1d; /^```$/,$d' >"$dir/readme.cpp"
+# shellcheck disable=SC2086
+"$@" -std=c++20 $warnings "$dir/readme.cpp" -o "$dir/readme" $flags >"$dir/log" 2>&1 ||
+  fail "the README's program does not compile and link"
+
 # Each header compiles alone, and all but the umbrella keep the libraries out of sight.
 libraries='/(uv|llhttp)\.h"|/openssl/|/nlohmann/json\.hpp"'
 count=0
