@@ -65,7 +65,7 @@ class ProxyHandshake {
   Step feedSocksAuth(std::string_view piece);
   Step feedSocksReply(std::string_view piece);
   Step feedHttpHead(std::string_view piece);
-  Step finishHttpHead(std::size_t used);
+  Step finishHttpHead(std::string_view statusLine, std::size_t used);
 
   State state_ = State::HttpHead;
   std::string start_;
@@ -74,6 +74,8 @@ class ProxyHandshake {
   std::string connectRequest_;
   /// The unfinished answer.
   std::string received_;
+  /// Where in it the HTTP answer looked at begins, behind interim ones.
+  std::size_t headStart_ = 0;
   std::string error_;
 };
 

@@ -80,6 +80,7 @@ class SocketAddress {
 /// A non-blocking, close-on-exec socket.
 int openSocket(int family, int type) noexcept;
 /// 0 when connected at once, else -1 with errno (EINPROGRESS: wait until it is writable, then `socketError`).
+/// EAGAIN, of a unix socket only: the listener's queue is full; nothing will follow.
 int connectTo(int fd, const SocketAddress& address) noexcept;
 /// Binds the local end. SO_REUSEADDR is set, so that a fixed port can be used again at once.
 int bindTo(int fd, const SocketAddress& address) noexcept;
