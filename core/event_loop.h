@@ -79,7 +79,7 @@ class EventLoop {
   /// Throws std::runtime_error for what cannot be watched (a regular file).
   template <class F>
   void onReadable(int fd, F&& fn) {
-    watchReadable(fd, detail::makeTask(std::forward<F>(fn)));
+    watchReadable(fd, detail::Task(std::forward<F>(fn)));
   }
   /// Ends onReadable(). False if there was none.
   bool offReadable(int fd);
@@ -87,7 +87,7 @@ class EventLoop {
   /// As onReadable(), for writing.
   template <class F>
   void onWritable(int fd, F&& fn) {
-    watchWritable(fd, detail::makeTask(std::forward<F>(fn)));
+    watchWritable(fd, detail::Task(std::forward<F>(fn)));
   }
   /// Ends onWritable(). False if there was none.
   bool offWritable(int fd);
@@ -97,7 +97,7 @@ class EventLoop {
   /// Throws std::runtime_error for a signal that cannot be caught.
   template <class F>
   void onSignal(int signal, F&& fn) {
-    watchSignal(signal, detail::makeTask(std::forward<F>(fn)));
+    watchSignal(signal, detail::Task(std::forward<F>(fn)));
   }
   /// Ends onSignal() and leaves the signal ignored. False if there was none.
   bool offSignal(int signal);
@@ -129,13 +129,15 @@ class EventLoop {
   /// Ends all that is ours: timers, watches, posted and deferred work; their
   /// captures are released before it returns. On a host's loop the handles
   /// free themselves when the host next runs it, and this object may be gone
-  /// by then. On our own, runs it until they are closed and closes it.
-  /// Again: nothing. Not inside a callback of an own loop.
+  /// by then. Our own is run until every handle and request counted by life()
+  /// is gone, so end those first, and then closed: not inside its callbacks.
+  /// Again: nothing.
   void close();
   bool isClosed() const { return closed_; }
   bool ownsLoop() const { return owned_; }
 
   /// Destroys a loop now, or when its outermost running callback returns.
+  /// Throws std::logic_error for a loop of our own that is running callbacks.
   static void dispose(std::unique_ptr<EventLoop> loop);
 
   /// Runs `fn` in the loop's next iteration, before it waits for I/O, in order
@@ -175,15 +177,20 @@ class EventLoop {
   friend class detail::DispatchScope;
   friend class detail::TimerQueue;
   friend class detail::LoopTimer;
+  friend class Timer;
   struct Impl;
 
   int addTimer(double seconds, detail::Task task, bool persistent);
+  void adoptTimer(int id, double seconds, detail::Task task, bool persistent);
   void watchReadable(int fd, detail::Task task);
   void watchWritable(int fd, detail::Task task);
   void watchSignal(int signal, detail::Task task);
   void assignErrorHandler(detail::ErrorHandler handler);
   void addDeferred(detail::Thunk thunk);
   void leaveOutermost() noexcept;
+  void wantTick() noexcept;
+  detail::TimerQueue& timers() noexcept;
+  void requireOpen() const;
 
   detail::DispatchState dispatch_;
   bool owned_;

@@ -5,22 +5,29 @@
 /// be left out, with the caller's own arguments bound where there are any.
 /// Internal.
 
-#include <concepts>
 #include <cstddef>
-#include <exception>
 #include <functional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "callback.h"
+
 namespace Workerman::detail {
 
+struct ThunkRules : SlotRules<NoHandles, NoHandles> {
+  template <bool ok>
+  static constexpr void require() {
+    static_assert(ok, "this callback takes nothing");
+  }
+};
+
 /// What the loop stores for timers, descriptors and signals.
-using Task = std::function<void(int)>;
+using Task = Callback<void(int), NumberRules>;
 /// What the loop stores for its next iteration.
-using Thunk = std::function<void()>;
+using Thunk = Callback<void(), ThunkRules>;
 /// What takes an exception that a callback let go.
-using ErrorHandler = std::function<void(const std::exception&)>;
+using ErrorHandler = Callback<void(const std::exception&), ExceptionRules>;
 
 template <class T>
 concept TupleLike = requires {
@@ -50,20 +57,6 @@ void callPrefix(F& fn, Tuple& args, std::index_sequence<I...>) {
   static_cast<void>(std::invoke(fn, std::get<I>(args)...));
 }
 
-/// A callback that may take one int or nothing.
-template <class F>
-Task makeTask(F&& fn) {
-  using Fn = std::decay_t<F>;
-  static_assert(
-      std::is_invocable_v<Fn&, int> || std::is_invocable_v<Fn&>,
-      "this callback is called with one int (the timer's id, the descriptor, the signal) or with nothing");
-  if constexpr (std::is_invocable_v<Fn&, int>) {
-    return Task(std::forward<F>(fn));
-  } else {
-    return Task([fn = Fn(std::forward<F>(fn))](int) mutable { static_cast<void>(std::invoke(fn)); });
-  }
-}
-
 /// A timer's callback with its arguments: a tuple, nothing, or nullptr.
 template <class F, class Args>
 Task makeTask(F&& fn, Args&& args) {
@@ -76,12 +69,12 @@ Task makeTask(F&& fn, Args&& args) {
   if constexpr (std::is_same_v<Tuple, bool>) {
     return {};  // The sentence above is enough.
   } else if constexpr (std::is_null_pointer_v<Tuple>) {
-    return makeTask(std::forward<F>(fn));
+    return Task(std::forward<F>(fn));
   } else {
     static_assert(TupleLike<Tuple>, "a timer's arguments are a std::tuple, {} or nullptr");
     if constexpr (TupleLike<Tuple>) {
       if constexpr (std::tuple_size_v<Tuple> == 0) {
-        return makeTask(std::forward<F>(fn));
+        return Task(std::forward<F>(fn));
       } else {
         constexpr int taken = longestPrefix<Fn, Tuple>();
         static_assert(taken >= 0,
