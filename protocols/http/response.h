@@ -66,6 +66,7 @@ class Response {
   void appendStatusLine(std::string& out) const;
   void appendHeaders(std::string& out) const;
   bool hasNoBody() const noexcept;
+  bool keepsOwnLength() const noexcept;
 
   Connection::HeaderList headers_;
   std::string body_;

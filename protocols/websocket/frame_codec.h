@@ -54,9 +54,10 @@ struct FrameHeader {
 /// What a frame header is judged by.
 struct FrameRules {
   Role role = Role::Server;
-  bool allowRsv1 = false;                 ///< an extension that uses RSV1 was negotiated
-  bool inFragments = false;               ///< a fragmented message is open: data must be a continuation
-  std::uint64_t maxPayload = UINT64_MAX;  ///< for data frames; one byte more is 1009
+  bool allowRsv1 = false;                    ///< an extension that uses RSV1 was negotiated
+  bool inFragments = false;                  ///< a fragmented message is open: data must be a continuation
+  std::uint64_t maxPayload = UINT64_MAX;     ///< of a data frame; one byte more is 1009
+  std::uint64_t maxCompressed = UINT64_MAX;  ///< the same for a frame with RSV1
 };
 
 struct ParseResult {
@@ -128,12 +129,12 @@ class FrameReader {
 
   bool nextWhole(char* data, std::size_t size, std::size_t maxPackageSize, Step& step) noexcept;
   Step nextAny(char* data, std::size_t size, std::size_t maxPackageSize);
-  bool dataFrame(char* payload, std::size_t arrived, const FrameHeader& header, Step& step);
-  bool controlFrame(char* payload, std::size_t arrived, const FrameHeader& header, Step& step);
-  void closeFrame(std::string_view payload, Step& step);
-  bool deliver(char* payload, const FrameHeader& header, Step& step);
-  bool checkArrived(char* payload, std::size_t arrived, const FrameHeader& header);
+  bool checkArrived(char* payload, std::size_t arrived, const FrameHeader& header) noexcept;
+  bool takeData(const char* payload, const FrameHeader& header, Step& step);
+  void takeControl(char* payload, const FrameHeader& header, Step& step) noexcept;
+  void takeClose(Step& step) noexcept;
   void fail(Step& step, std::uint16_t code, const char* cause) noexcept;
+  void finish() noexcept;
   FrameRules rules(std::size_t maxPackageSize) const noexcept;
 
   std::unique_ptr<std::string> fragments_;  // only while a fragmented message is collected or handed out

@@ -1,0 +1,267 @@
+#include "handshake.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <stdexcept>
+
+#include "../../core/random.h"
+#include "../http/response.h"
+
+namespace Workerman::Protocols::detail {
+namespace {
+
+using Connection::equalNoCase;
+using Connection::HeaderList;
+using Http::detail::RequestHead;
+using Http::detail::ResponseHead;
+
+constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455 section 1.3
+constexpr std::string_view kProtocolHeader = "Sec-WebSocket-Protocol";
+constexpr std::string_view kExtensionsHeader = "Sec-WebSocket-Extensions";
+
+std::string base64(const unsigned char* bytes, std::size_t size) {
+  std::string text((size + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock ends what it writes with a NUL
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes, static_cast<int>(size));
+  text.pop_back();
+  return text;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
+}
+
+/// Calls `visit` with each element of a comma-separated list until it returns true; tells whether it did.
+template <class Visit>
+bool anyElement(std::string_view list, Visit visit) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view element = trimmed(list.substr(0, comma));
+    if (!element.empty() && visit(element)) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
+/// An extension's name, without its parameters.
+std::string_view extensionName(std::string_view element) {
+  return trimmed(element.substr(0, element.find(';')));
+}
+
+[[noreturn]] void refuse(const std::string& cause) {
+  throw std::invalid_argument("websocket handshake: " + cause);
+}
+
+void requireSafe(const char* what, std::string_view value) {
+  if (!Connection::isSafeHeaderValue(value)) refuse(std::string(what) + " contains CR, LF or NUL");
+}
+
+/// The user's headers: safe, and none of those that the handshake sets itself.
+void requireUsable(const HeaderList& headers, std::initializer_list<std::string_view> reserved) {
+  for (const auto& [name, value] : headers) {
+    if (!Connection::isSafeHeaderName(name)) {
+      const bool splits = !Connection::isSafeHeaderValue(name);
+      refuse(splits ? "a header name contains CR, LF or NUL" : "\"" + name + "\" is not a header name");
+    }
+    if (!Connection::isSafeHeaderValue(value)) refuse("header " + name + " contains CR, LF or NUL");
+    for (const std::string_view taken : reserved) {
+      if (equalNoCase(name, taken)) refuse("header " + name + " is set by the handshake itself");
+    }
+  }
+}
+
+void appendField(std::string& out, std::string_view name, std::string_view value) {
+  if (!value.empty()) out.append(name).append(": ").append(value).append("\r\n");
+}
+
+std::string hostField(const HandshakeRequest& request) {
+  if (request.host.empty()) return "localhost";
+  const bool literal = request.host.find(':') != std::string_view::npos && request.host.front() != '[';
+  std::string host = literal ? "[" + std::string(request.host) + "]" : std::string(request.host);
+  if (request.port != 0 && request.port != (request.secure ? 443 : 80))
+    host += ":" + std::to_string(request.port);
+  return host;
+}
+
+void requireUsable(const HandshakeRequest& request, const HeaderList& headers) {
+  requireSafe("the host", request.host);
+  requireSafe("the URI", request.target);
+  requireSafe("the origin", request.origin);
+  requireSafe("the sub-protocol", request.protocols);
+  requireSafe("the extensions", request.extensions);
+  if (request.target.find_first_of(" \t") != std::string_view::npos) refuse("the URI contains white space");
+  requireUsable(headers, {"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
+                          kExtensionsHeader, "Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"});
+  if (headers.count("Host") > 1) refuse("header Host is given twice");
+  if (!request.origin.empty() && headers.has("Origin")) refuse("the origin is given twice, also as a header");
+  if (!request.protocols.empty() && headers.has(kProtocolHeader)) {
+    refuse("the sub-protocol is given twice, also as a header");
+  }
+}
+
+std::string describeRefusal(const ResponseHead& head) {
+  std::string text = "server answered " + std::to_string(head.status);
+  if (!head.reason.empty()) text += " " + head.reason;
+  if (const auto location = head.headers.get("Location"))
+    text.append(" (Location: ").append(*location).append(")");
+  return text + " instead of switching to websocket";
+}
+
+std::optional<std::string> checkProtocol(const HeaderList& headers, std::string_view offered) {
+  const std::size_t answers = headers.count(kProtocolHeader);
+  if (answers == 0) return std::nullopt;
+  if (answers > 1) return "server chose more than one sub-protocol";
+  const std::string_view chosen = *headers.get(kProtocolHeader);
+  if (anyElement(offered, [chosen](std::string_view one) { return one == chosen; })) return std::nullopt;
+  return "server chose the sub-protocol \"" + std::string(chosen) + "\", which was not offered";
+}
+
+std::optional<std::string> checkExtensions(const HeaderList& headers, std::string_view offered) {
+  for (const auto& [name, value] : headers) {
+    if (!equalNoCase(name, kExtensionsHeader)) continue;
+    std::string_view unasked;
+    anyElement(value, [&](std::string_view element) {
+      const std::string_view wanted = extensionName(element);
+      const bool known =
+          anyElement(offered, [wanted](std::string_view one) { return extensionName(one) == wanted; });
+      if (!known) unasked = wanted;
+      return !known;
+    });
+    if (!unasked.empty())
+      return "server uses the extension \"" + std::string(unasked) + "\", which was not offered";
+  }
+  return std::nullopt;
+}
+
+/// Base64 of exactly sixteen bytes.
+bool isKey(std::string_view key) {
+  const auto digit = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+  };
+  return key.size() == 24 && key.ends_with("==") && std::all_of(key.begin(), key.end() - 2, digit);
+}
+
+}  // namespace
+
+std::string acceptFor(std::string_view key) {
+  const std::string text = std::string(key).append(kGuid);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned size = 0;
+  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) {
+    throw std::runtime_error("OpenSSL has no SHA-1");
+  }
+  return base64(digest.data(), size);
+}
+
+bool headerHasToken(const HeaderList& headers, std::string_view name, std::string_view token) noexcept {
+  const auto equals = [token](std::string_view element) { return equalNoCase(element, token); };
+  return std::any_of(headers.begin(), headers.end(), [&](const HeaderList::value_type& field) {
+    return equalNoCase(field.first, name) && anyElement(field.second, equals);
+  });
+}
+
+// -- client -------------------------------------------------------------------
+
+std::string newKey() {
+  std::array<unsigned char, 16> bytes;
+  Workerman::detail::fillRandom(bytes.data(), bytes.size());
+  return base64(bytes.data(), bytes.size());
+}
+
+std::string buildRequest(const HandshakeRequest& request) {
+  static const HeaderList none;
+  const HeaderList& headers = request.headers != nullptr ? *request.headers : none;
+  requireUsable(request, headers);
+
+  std::string out = "GET ";
+  if (!request.target.starts_with('/')) out += '/';
+  out.append(request.target).append(" HTTP/1.1\r\n");
+  const auto userHost = headers.get("Host");
+  appendField(out, "Host", userHost ? std::string(*userHost) : hostField(request));
+  appendField(out, "Connection", "Upgrade");
+  appendField(out, "Upgrade", "websocket");
+  appendField(out, "Origin", request.origin);
+  appendField(out, kProtocolHeader, request.protocols);
+  appendField(out, kExtensionsHeader, request.extensions);
+  appendField(out, "Sec-WebSocket-Version", "13");
+  appendField(out, "Sec-WebSocket-Key", request.key);
+  for (const auto& [name, value] : headers) {
+    if (!equalNoCase(name, "Host")) out.append(name).append(": ").append(value).append("\r\n");
+  }
+  return out.append("\r\n");
+}
+
+std::optional<std::string> checkResponse(const ResponseHead& head, std::string_view key,
+                                         std::string_view offeredProtocols,
+                                         std::string_view offeredExtensions) {
+  if (head.status != 101) return describeRefusal(head);
+  if (head.version != "1.1") return "server answered 101 in HTTP/" + head.version;
+  if (!headerHasToken(head.headers, "Upgrade", "websocket"))
+    return "server's answer has no \"Upgrade: websocket\"";
+  if (!headerHasToken(head.headers, "Connection", "Upgrade"))
+    return "server's answer has no \"Connection: Upgrade\"";
+  const std::size_t accepts = head.headers.count("Sec-WebSocket-Accept");
+  if (accepts == 0) return "server's answer has no Sec-WebSocket-Accept";
+  if (accepts > 1) return "server's answer has more than one Sec-WebSocket-Accept";
+  if (*head.headers.get("Sec-WebSocket-Accept") != acceptFor(key)) {
+    return "Sec-WebSocket-Accept of the server's answer does not match the key";
+  }
+  if (auto error = checkProtocol(head.headers, offeredProtocols)) return error;
+  return checkExtensions(head.headers, offeredExtensions);
+}
+
+// -- server -------------------------------------------------------------------
+
+RequestCheck checkRequest(const RequestHead& head) {
+  const HeaderList& headers = head.headers;
+  const auto key = headers.get("Sec-WebSocket-Key");
+  if (head.method != "GET") return {405, "a websocket handshake is a GET request", {}};
+  if (head.version != "1.1") return {400, "a websocket handshake needs HTTP/1.1", {}};
+  if (!headerHasToken(headers, "Upgrade", "websocket")) return {426, "no \"Upgrade: websocket\"", {}};
+  if (!headerHasToken(headers, "Connection", "Upgrade")) return {400, "no \"Connection: Upgrade\"", {}};
+  if (headers.has("Transfer-Encoding") || headers.get("Content-Length").value_or("0") != "0") {
+    return {400, "a websocket handshake has no body", {}};
+  }
+  if (!headers.has("Sec-WebSocket-Version")) return {400, "no Sec-WebSocket-Version", {}};
+  if (headers.count("Sec-WebSocket-Version") > 1) return {400, "more than one Sec-WebSocket-Version", {}};
+  if (headers.get("Sec-WebSocket-Version") != "13") return {426, "Sec-WebSocket-Version is not 13", {}};
+  if (!key) return {400, "no Sec-WebSocket-Key", {}};
+  if (headers.count("Sec-WebSocket-Key") > 1) return {400, "more than one Sec-WebSocket-Key", {}};
+  if (!isKey(*key)) return {400, "Sec-WebSocket-Key is not sixteen bytes in base64", {}};
+  return {0, "", std::string(*key)};
+}
+
+std::string buildAccept(std::string_view key, std::string_view protocol, const HeaderList& headers) {
+  requireSafe("the sub-protocol", protocol);
+  requireUsable(headers,
+                {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"});
+  if (!protocol.empty() && headers.has(kProtocolHeader))
+    refuse("the sub-protocol is given twice, also as a header");
+  std::string out = "HTTP/1.1 101 Switching Protocols\r\n";
+  appendField(out, "Upgrade", "websocket");
+  appendField(out, "Connection", "Upgrade");
+  appendField(out, "Sec-WebSocket-Accept", acceptFor(key));
+  appendField(out, kProtocolHeader, protocol);
+  for (const auto& [name, value] : headers) out.append(name).append(": ").append(value).append("\r\n");
+  return out.append("\r\n");
+}
+
+std::string buildRefusal(int status, const HeaderList& headers, std::string_view body) {
+  requireUsable(headers, {"Connection", "Content-Length", "Transfer-Encoding"});
+  Http::Response response(status, headers, std::string(body));
+  response.header("Connection", "close");
+  if (status == 405 && !headers.has("Allow")) response.header("Allow", "GET");
+  if (status == 426) {
+    if (!headers.has("Upgrade")) response.header("Upgrade", "websocket");
+    // The connection is closed and its options name the upgrade that is wanted (RFC 9110 section 7.8).
+    response.header("Connection", "close, Upgrade");
+    if (!headers.has("Sec-WebSocket-Version")) response.header("Sec-WebSocket-Version", "13");
+  }
+  return response.toString();
+}
+
+}  // namespace Workerman::Protocols::detail
