@@ -1,0 +1,59 @@
+/// Load generator and bare-epoll echo servers; README.md describes the modes.
+
+#include "loadgen.h"
+
+#include <functional>
+#include <map>
+
+#include "report.h"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: loadgen ws-echo|tcp-echo|http-get|ws-idle|tcp-idle|connect -p PORT [--pid SERVER]\n"
+    "               [-c CONNS] [-s BYTES] [-P DEPTH] [-d SECONDS | -n COUNT] [-w WARMUP] [--path /]\n"
+    "       loadgen ws-serve|tcp-serve [-p PORT]";
+
+bench::Load parse(int argc, char** argv) {
+  bench::Load load;
+  const std::map<std::string, std::function<void(const char*)>> options = {
+      {"-p", [&](const char* v) { load.port = static_cast<uint16_t>(std::atoi(v)); }},
+      {"--pid", [&](const char* v) { load.pid = std::atoi(v); }},
+      {"-c", [&](const char* v) { load.conns = static_cast<unsigned>(std::atoi(v)); }},
+      {"-s", [&](const char* v) { load.size = std::strtoull(v, nullptr, 10); }},
+      {"-P", [&](const char* v) { load.depth = static_cast<unsigned>(std::atoi(v)); }},
+      {"-d", [&](const char* v) { load.seconds = std::atof(v); }},
+      {"-n", [&](const char* v) { load.count = std::strtoull(v, nullptr, 10); }},
+      {"-w", [&](const char* v) { load.warmup = std::strtoull(v, nullptr, 10); }},
+      {"--path", [&](const char* v) { load.path = v; }},
+  };
+  for (int i = 2; i < argc; i += 2) {
+    const auto option = options.find(argv[i]);
+    if (option == options.end() || i + 1 == argc) bench::fail(kUsage);
+    option->second(argv[i + 1]);
+  }
+  if (load.conns == 0 || load.depth == 0 || load.size == 0) bench::fail("-c, -P and -s start at 1");
+  return load;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string mode = argc > 1 ? argv[1] : "";
+  bench::Load load = parse(argc, argv);
+  load.websocket = mode != "tcp-idle";
+  const std::map<std::string, std::function<void()>> modes = {
+      {"ws-echo", [&] { bench::loadWebSocketEcho(load); }},
+      {"tcp-echo", [&] { bench::loadTcpEcho(load); }},
+      {"http-get", [&] { bench::loadHttp(load); }},
+      {"ws-idle", [&] { bench::loadIdle(load); }},
+      {"tcp-idle", [&] { bench::loadIdle(load); }},
+      {"connect", [&] { bench::loadConnect(load); }},
+      {"ws-serve", [&] { bench::serveEcho(bench::Serve::kWebSocket, load.port); }},
+      {"tcp-serve", [&] { bench::serveEcho(bench::Serve::kTcp, load.port); }},
+  };
+  const auto found = modes.find(mode);
+  if (found == modes.end()) bench::fail(kUsage);
+  if (mode.find("serve") == std::string::npos && load.port == 0) bench::fail("-p PORT is missing");
+  found->second();
+}

@@ -1,0 +1,39 @@
+#pragma once
+
+/// The parts of the load generator; loadgen.cpp is its command line.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace bench {
+
+/// What is to be done to a server, given by its port and process id.
+struct Load {
+  uint16_t port = 0;
+  int pid = 0;           ///< of the server; 0: its CPU and memory are not shown
+  unsigned conns = 100;  ///< connections
+  unsigned depth = 1;    ///< messages in flight on each
+  size_t size = 20;      ///< payload bytes
+  double seconds = 2;    ///< measured window, unless `count` is given
+  uint64_t count = 0;    ///< measured messages; 0: as many as fit into `seconds`
+  uint64_t warmup = 0;   ///< messages before; 0: 0.3 seconds, or none if `count` is given
+  std::string path = "/";
+  bool websocket = true;  ///< idle and connect: upgrade, or plain TCP
+};
+
+/// Messages to and fro: over websockets, over raw TCP, or HTTP requests.
+void loadWebSocketEcho(const Load& load);
+void loadTcpEcho(const Load& load);
+void loadHttp(const Load& load);
+/// Opens `conns` connections and shows the server's growth in memory for each.
+void loadIdle(const Load& load);
+/// Opens and resets one connection after the other.
+void loadConnect(const Load& load);
+
+enum class Serve { kWebSocket, kTcp };
+/// The fixed echo server over bare epoll. Prints `port=N pid=N`, serves until SIGTERM or SIGINT, and prints
+/// its own numbers then and on each SIGUSR1. It validates nothing: it is the limit, not an example.
+void serveEcho(Serve what, uint16_t port);
+
+}  // namespace bench
