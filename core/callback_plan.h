@@ -35,13 +35,11 @@ template <class P>
 struct PassAsIs {
   using Passed = const P&;
   static Passed pass(const P& value) { return value; }
-  static constexpr const TypeTag* wants() { return nullptr; }
 };
 
 struct PassString {
   using Passed = std::string;
   static Passed pass(std::string_view text) { return std::string(text); }
-  static constexpr const TypeTag* wants() { return nullptr; }
 };
 
 /// A handle of a base or derived class of the stored one; the cast needs both classes complete.
@@ -52,7 +50,6 @@ struct PassHandle {
   static Passed pass(const Stored& handle) {
     return std::static_pointer_cast<typename std::remove_const_t<T>::element_type>(handle);
   }
-  static constexpr const TypeTag* wants() { return nullptr; }
 };
 
 template <class T>
@@ -74,8 +71,14 @@ struct Plan {
   static constexpr std::size_t size = sizeof...(Adaptors);
   static constexpr const TypeTag* wants() {
     const TypeTag* tag = nullptr;
-    ((Adaptors::wants() != nullptr ? static_cast<void>(tag = Adaptors::wants()) : void()), ...);
+    (take<Adaptors>(tag), ...);
     return tag;
+  }
+
+ private:
+  template <class Adaptor>
+  static constexpr void take(const TypeTag*& tag) {
+    if constexpr (requires { Adaptor::wants(); }) tag = Adaptor::wants();
   }
 };
 
