@@ -20,6 +20,7 @@ case "${1:-}" in
   --full) full=true ;;
   *) sed -n '2,9s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
 esac
+ccache=$(have ccache >/dev/null && echo 'ccache ')
 jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
 passed=0
 failed=0
@@ -50,7 +51,7 @@ fi
 # build NAME COMPILER SETUP-OPTION...: configures and builds build/NAME.
 build() {
   name=$1
-  compiler=$2
+  compiler=$ccache$2
   shift 2
   echo "== $name: build"
   mkdir -p "build/$name"

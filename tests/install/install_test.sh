@@ -12,7 +12,7 @@ trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 fail() {
   echo "FAILED: $1"
-  [ -f "$dir/log" ] && tail -n 40 "$dir/log"
+  [ -f "$dir/log" ] && { grep -m 5 -i error "$dir/log"; tail -n 20 "$dir/log"; }
   exit 1
 }
 

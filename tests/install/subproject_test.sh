@@ -19,7 +19,7 @@ TEXT
 
 fail() {
   echo "FAILED: $1"
-  tail -n 40 "$dir/log"
+  { grep -m 5 -i error "$dir/log"; tail -n 20 "$dir/log"; }
   exit 1
 }
 CXX="$*" meson setup "$dir/build" "$dir/app" --buildtype=debug -Ddefault_library=shared \
