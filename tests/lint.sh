@@ -22,6 +22,11 @@ code core connection protocols | xargs -r wc -l | awk '$2 != "total" && $1 > 450
   check 'more than 450 lines'
 code core connection protocols tests | grep '\.h$' | xargs -r grep -L '^#pragma once' | check 'no #pragma once'
 
+code tests | grep -E '_(test|fuzz)\.cpp$' | while IFS= read -r file; do
+  name=$(basename "$file" | sed 's/_fuzz\.cpp$//')
+  grep -q "$name" tests/meson.build || echo "$file"
+done | check 'not listed in tests/meson.build'
+
 for header in "$@"; do
   grep -nHE "${include}(uv|llhttp|json)\.(h|hpp)|${include}openssl/" "$header"
 done | check 'a public header shows a library'

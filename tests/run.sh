@@ -77,7 +77,10 @@ run() {
   rm -f "build/$name/meson-logs/testlog.json"
   meson test -C "build/$name" --no-rebuild --print-errorlogs --num-processes "$jobs" "$@" 2>&1 |
     grep -vE '^(ninja: |$)|^(Expected Fail|Unexpected Pass|Skipped|Timeout): +0|^Full log'
-  counts=$("$PYTHON" tests/support/summary.py "build/$name/meson-logs/testlog.json") || counts='0 1'
+  counts=$("$PYTHON" tests/support/summary.py "build/$name/meson-logs/testlog.json" 2>/dev/null) || {
+    echo "error: no test of $name was run"
+    counts='0 1'
+  }
   passed=$((passed + ${counts% *}))
   failed=$((failed + ${counts#* }))
 }

@@ -1,7 +1,7 @@
 """Adds up one `meson test` run: python3 summary.py testlog.json
 
-Prints "PASSED FAILED". A doctest program counts with its test cases, every
-other test as one. A program that failed without naming a failed case (it
+Prints "PASSED FAILED". A doctest program counts with its test cases, a script
+that says `N passed, N failed` with those, every other test as one. A program that failed without naming a failed case (it
 crashed, hung, or leaked after the last one) counts as one failure.
 """
 
@@ -9,7 +9,9 @@ import json
 import re
 import sys
 
-CASES = re.compile(r"\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed")
+CASES = re.compile(
+    r"^(?:\[doctest\] test cases:\s*\d+ \||(?:[\w-]+:)?)\s*(\d+) passed(?:,| \|)\s*(\d+) failed", re.MULTILINE
+)
 
 
 def count(test):
