@@ -136,8 +136,12 @@ struct ParametersWithFirst<F, First> : FunctionParameters<decltype(&F::template 
 
 // ---- Questions to a generic callable that instantiate no body ------------------------------------
 
-/// Converts to nothing, so that only an unconstrained `auto` takes it.
-struct Nothing {};
+/// Converts to nothing, so that only an unconstrained `auto` takes it; not copied, so that std::any does not
+/// either.
+struct Nothing {
+  Nothing(Nothing&&) = default;
+  Nothing(const Nothing&) = delete;
+};
 
 /// Converts to everything.
 struct Anything {

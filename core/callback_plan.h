@@ -256,6 +256,12 @@ constexpr auto readSecond() {
     }
   } else if constexpr (std::is_invocable_v<F&, Handle, Data>) {
     return Unreadable{};  // a mutable lambda: the probe works on const ones only, so it gets text
+  } else if constexpr (std::is_invocable_v<const F&, Handle, Anything>) {
+    if constexpr (Takes<F, Nothing, Anything>) {
+      return typename Read::Type{};
+    } else {
+      return Unreadable{};
+    }
   } else if constexpr (std::is_invocable_v<F&, Handle, Anything>) {
     return typename Read::Type{};
   } else {
