@@ -59,13 +59,19 @@ struct Sse {
 /// What one pass does. Without Mask nothing is written; without Check the answer is always true.
 enum class Pass { Mask, MaskAndCheck, Check };
 
+// Short payloads are the common ones: their few instructions belong into the caller at any optimisation
+// level, and the loops, whose registers need a frame, outside of it.
+#define WORKERMAN_SHORT [[gnu::always_inline]] inline
+#define WORKERMAN_LONG [[gnu::noinline]]
+
 /// A target for Pass::Check, which has none.
 char* unwritten(const char* data) noexcept {
   return const_cast<char*>(data);
 }
 
 template <class V, Pass kPass>
-inline void one(char* target, const char* source, typename V::Type keys, typename V::Type& seen) noexcept {
+WORKERMAN_SHORT void one(char* target, const char* source, typename V::Type keys,
+                         typename V::Type& seen) noexcept {
   typename V::Type value = V::load(source);
   if constexpr (kPass != Pass::Check) {
     value = V::exclusiveOr(value, keys);
@@ -76,7 +82,7 @@ inline void one(char* target, const char* source, typename V::Type keys, typenam
 
 /// From one to two vectors of bytes, as two that may overlap: both are loaded before either is stored.
 template <class V, Pass kPass>
-inline bool both(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
+WORKERMAN_SHORT bool both(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
   const std::size_t last = size - V::kWidth;
   typename V::Type first = V::load(source);
   typename V::Type second = V::load(source + last);
@@ -91,7 +97,7 @@ inline bool both(char* target, const char* source, std::size_t size, MaskKey key
 
 /// Fewer bytes than the narrowest vector.
 template <Pass kPass>
-inline bool bytewise(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
+WORKERMAN_SHORT bool bytewise(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
   char keys[4];
   std::memcpy(keys, &key, 4);
   unsigned char seen = 0;
@@ -106,7 +112,7 @@ inline bool bytewise(char* target, const char* source, std::size_t size, MaskKey
 /// Two vectors or more: whole ones, unrolled, then the last one, which may overlap its neighbour
 /// and is therefore loaded before anything is stored.
 template <class V, Pass kPass>
-inline bool many(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
+WORKERMAN_LONG bool many(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
   constexpr std::size_t kUnrolled = 16;
   const std::size_t last = size - V::kWidth;
   const typename V::Type keys = V::splat(key);
@@ -133,7 +139,7 @@ inline bool many(char* target, const char* source, std::size_t size, MaskKey key
 }
 
 template <Pass kPass>
-inline bool runPortable(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
+WORKERMAN_SHORT bool runPortable(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
   if (size > 16) return many<Word<std::uint64_t>, kPass>(target, source, size, key);
   if (size >= 8) return both<Word<std::uint64_t>, kPass>(target, source, size, key);
   if (size >= 4) return both<Word<std::uint32_t>, kPass>(target, source, size, key);
@@ -142,7 +148,7 @@ inline bool runPortable(char* target, const char* source, std::size_t size, Mask
 
 #if defined(__SSE2__)
 template <Pass kPass>
-inline bool runSse2(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
+WORKERMAN_SHORT bool runSse2(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
   if (size > 32) return many<Sse, kPass>(target, source, size, key);
   if (size >= 16) return both<Sse, kPass>(target, source, size, key);
   if (size >= 8) return both<Word<std::uint64_t>, kPass>(target, source, size, key);
@@ -179,7 +185,7 @@ template <Pass kPass>
 }
 
 template <Pass kPass>
-inline bool run(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
+WORKERMAN_SHORT bool run(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
   if (size < kWideEnough || !__builtin_cpu_supports("avx2")) return runSse2<kPass>(target, source, size, key);
   bool ascii = true;
   const std::size_t done = runAvx2<kPass>(target, source, size, key, ascii);
@@ -188,7 +194,7 @@ inline bool run(char* target, const char* source, std::size_t size, MaskKey key)
 }
 #else
 template <Pass kPass>
-inline bool run(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
+WORKERMAN_SHORT bool run(char* target, const char* source, std::size_t size, MaskKey key) noexcept {
   return runPortable<kPass>(target, source, size, key);
 }
 #endif
