@@ -215,12 +215,10 @@ inline constexpr bool isInitializerList<std::initializer_list<T>> = true;
 /// What `T x = context["key"]` may convert to. Types that would make a std::string's or a smart
 /// pointer's own constructors ambiguous stay out.
 template <typename T>
-concept ContextReadable = std::same_as<T, std::string_view> ||
-                          (std::copy_constructible<T> && !std::is_pointer_v<T> &&
-                           !std::same_as<T, std::nullptr_t> && !std::same_as<T, ContextValue> &&
-                           !std::same_as<T, Context> && !isInitializerList<T>) ||
-                          (std::is_pointer_v<T> &&
-                           !std::same_as<std::remove_cv_t<std::remove_pointer_t<T>>, char>);
+concept ContextReadable =
+    !std::same_as<T, ContextValue> && !std::same_as<T, Context> && !std::same_as<T, std::nullptr_t> &&
+    !isInitializerList<T> && !std::same_as<T, char*> && !std::same_as<T, const char*> &&
+    std::copy_constructible<T>;
 
 template <typename T>
 concept ContextComparable = !std::same_as<T, ContextValue> && !std::same_as<T, std::nullptr_t>;
