@@ -253,15 +253,19 @@ class Callback<void(Args...), Rules> {
   static Block* shared(const Callback<void(Args...), R>& other) noexcept {
     return share(other.block_);
   }
-  template <class Slot, class R>
-  requires std::is_same_v<typename Slot::BlockType, Block>
-  static Block* shared(const CallbackRef<Slot, R>& other) noexcept { return share(other.slot().block_); }
+  // A CallbackRef stands for its slot.
+  template <class R, class Slot, class SlotRules>
+  static Block* makeFromRef(const CallbackRef<Slot, SlotRules>& other) {
+    return make<R>(other.slot());
+  }
 
   template <class R, class F>
   static Block* make(F&& callable) {
     using Callable = std::decay_t<F>;
     if constexpr (requires { shared(callable); }) {
       return shared(callable);
+    } else if constexpr (requires { makeFromRef<R>(callable); }) {
+      return makeFromRef<R>(callable);
     } else {
       using List = detail::TypeList<std::remove_cvref_t<Args>...>;
       using PlanT = decltype(detail::makePlan<Callable, R, typename R::Connections>(List{}));
@@ -277,10 +281,6 @@ class Callback<void(Args...), Rules> {
     }
   }
 
- public:
-  using BlockType = Block;
-
- private:
   Block* block_ = nullptr;
 };
 

@@ -336,6 +336,12 @@ TEST_CASE("callback: what a derived class shows is its base's property") {
   CHECK(otherSlot);
   derived = otherSlot;
   CHECK(slot);
+  fakes::OnClose closeSlot;
+  fakes::AsyncOnClose onClose{closeSlot};
+  onClose = [&](auto con) { seen = 7 * con->async; };
+  derived = onClose;  // of another kind: a callable with fewer parameters
+  derived(connection, message);
+  CHECK(seen == 21);
   derived = {};
   CHECK_FALSE(slot);
 }
