@@ -178,6 +178,7 @@ void EventLoop::dispose(std::unique_ptr<EventLoop> loop) {
   if (busy->owned_) {
     throw std::logic_error("a loop of our own is destroyed after run() has returned");
   }
+  busy->close();
   busy->dispatch_.disposePending = true;
 }
 

@@ -136,7 +136,8 @@ class EventLoop {
   bool isClosed() const { return closed_; }
   bool ownsLoop() const { return owned_; }
 
-  /// Destroys a loop now, or when its outermost running callback returns.
+  /// Closes a loop and destroys it, at the latest when its outermost running
+  /// callback returns.
   /// Throws std::logic_error for a loop of our own that is running callbacks.
   static void dispose(std::unique_ptr<EventLoop> loop);
 

@@ -39,6 +39,10 @@ FdWatches::Watch& FdWatches::findOrOpen(int fd) {
 }
 
 void FdWatches::set(int fd, Task Watch::*direction, Task task) {
+  if (!task) {
+    drop(fd, direction);
+    return;
+  }
   Watch& watch = findOrOpen(fd);
   std::swap(watch.*direction, task);
   if (const int error = restart(watch); error < 0) {

@@ -1,0 +1,194 @@
+#include "core/log.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace detail = Workerman::detail;
+
+namespace {
+
+/// A directory of its own, and the options put back at the end.
+struct LogFixture {
+  LogFixture() {
+    char name[] = "/tmp/workerman-log-XXXXXX";
+    REQUIRE(mkdtemp(name));
+    directory = name;
+    file = directory + "/workerman.log";
+    detail::logConfig() = {};
+    detail::logConfig().daemonize = true;
+    detail::logConfig().logFile = file;
+  }
+  ~LogFixture() {
+    detail::logConfig() = {};
+    ::unlink(file.c_str());
+    ::rmdir(directory.c_str());
+  }
+
+  std::string contents() const {
+    std::ifstream in(file);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  std::string directory, file;
+};
+
+/// "2026-11-22 13:07:41 pid:12 text" -> "text", with the head checked.
+std::string afterHead(const std::string& line) {
+  const std::string pid = " pid:" + std::to_string(::getpid()) + " ";
+  REQUIRE(line.size() >= 19 + pid.size());
+  std::string shape = line.substr(0, 19);
+  std::replace_if(
+      shape.begin(), shape.end(), [](unsigned char c) { return std::isdigit(c); }, '0');
+  CHECK(shape == "0000-00-00 00:00:00");
+  CHECK(line.substr(19, pid.size()) == pid);
+  return line.substr(19 + pid.size());
+}
+
+/// The texts of the log's lines.
+std::vector<std::string> texts(const std::string& contents) {
+  CHECK(contents.ends_with('\n'));
+  std::vector<std::string> all;
+  std::istringstream lines(contents);
+  for (std::string line; std::getline(lines, line);) all.push_back(afterHead(line));
+  return all;
+}
+
+/// What `write` prints to a descriptor.
+template <class Write>
+std::string printed(int fd, std::FILE* stream, Write write) {
+  std::FILE* const into = std::tmpfile();
+  std::fflush(stream);
+  const int before = ::dup(fd);
+  ::dup2(::fileno(into), fd);
+  write();
+  std::fflush(stream);
+  ::dup2(before, fd);
+  ::close(before);
+  std::string text(static_cast<std::size_t>(::lseek(::fileno(into), 0, SEEK_END)), '\0');
+  CHECK(::pread(::fileno(into), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+  std::fclose(into);
+  return text;
+}
+
+template <class Write>
+std::string toStdout(Write write) {
+  return printed(STDOUT_FILENO, stdout, write);
+}
+
+template <class Write>
+std::string toStderr(Write write) {
+  return printed(STDERR_FILENO, stderr, write);
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(LogFixture, "log: a line has the date, the pid and the trimmed text (Worker::log in PHP)") {
+  detail::log(" \n\r\t hello\n\n");
+  detail::log("");
+  CHECK(texts(contents()) == std::vector<std::string>{"hello", ""});
+}
+
+TEST_CASE_FIXTURE(LogFixture,
+                  "log: echoes too unless daemonized, and not to a terminal that is none in colour") {
+  CHECK(toStdout([] { detail::log("quiet"); }).empty());
+  detail::logConfig().daemonize = false;
+  CHECK(toStdout([] { detail::log(" <g>text</g> ", true); }) == "text\n");
+  CHECK(contents().find("<g>text</g>\n") != std::string::npos);
+  CHECK(toStdout([] { detail::safeEcho("<n>as it is"); }) == "as it is");
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: embedded, it writes to stderr only and touches no file (api.md)") {
+  detail::logConfig().embedded = true;
+  detail::logConfig().daemonize = false;
+  std::string out;
+  CHECK(toStderr([&] { out = toStdout([] { detail::log("hello \n"); }); }) == "hello\n");
+  CHECK(out.empty());
+  CHECK(::access(file.c_str(), F_OK) != 0);
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: past its greatest size the file keeps the lines of its newer half") {
+  detail::logConfig().maxSize = 2000;
+  struct stat before {
+  }, after{};
+  detail::log("line 0");
+  REQUIRE(::stat(file.c_str(), &before) == 0);
+  for (int i = 1; i < 200; ++i) {
+    detail::log("line " + std::to_string(i));
+    CHECK(contents().size() <= 2000);
+  }
+  REQUIRE(::stat(file.c_str(), &after) == 0);
+  // Differs from Workerman: the same file, so that other processes' lines are not lost.
+  CHECK(before.st_ino == after.st_ino);
+  CHECK(contents().size() > 500);
+  const std::vector<std::string> left = texts(contents());
+  int expected = 200 - static_cast<int>(left.size());
+  for (const std::string& text : left) {
+    CHECK(text == "line " + std::to_string(expected++));
+  }
+  CHECK(expected == 200);
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: 0 sets no limit, and one line may be longer than the limit") {
+  detail::logConfig().maxSize = 0;
+  detail::log(std::string(5000, 'x'));
+  CHECK(contents().size() > 5000);
+  detail::logConfig().maxSize = 100;
+  detail::log(std::string(5000, 'y'));
+  detail::log("z");
+  CHECK(contents().ends_with("z\n"));
+  CHECK(contents().size() <= 100);
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: lines of many writers stay whole") {
+  detail::logConfig().maxSize = 4000;
+  std::vector<std::thread> writers;
+  for (char c : {'a', 'b', 'c', 'd'}) {
+    writers.emplace_back([c] {
+      for (int i = 0; i < 100; ++i) detail::log(std::string(50, c));
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  for (const std::string& text : texts(contents())) {
+    CHECK(text == std::string(50, text.empty() ? '?' : text[0]));
+  }
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: a file that cannot be written is left out") {
+  detail::logConfig().logFile = directory + "/missing/workerman.log";
+  detail::log("hello");
+  CHECK(::access(file.c_str(), F_OK) != 0);
+  CHECK(::access((directory + "/missing").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("log: decorations become escape sequences, or nothing (Worker::safeEcho in PHP)") {
+  struct Case {
+    const char* text;
+    const char* coloured;
+    const char* plain;
+  };
+  const Case cases[] = {
+      {"plain < > text", "plain < > text", "plain < > text"},
+      {"<n>up</n>", "\033[1A\n\033[Kup\033[0m", "up"},
+      {"<w>a</w><g>b</g>", "\033[47;30ma\033[0m\033[32;40mb\033[0m", "ab"},
+      {"<x><g</g", "<x><g</g", "<x><g</g"},
+      {"", "", ""},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.text);
+    CHECK(detail::decorate(c.text, true) == c.coloured);
+    CHECK(detail::decorate(c.text, false) == c.plain);
+  }
+}
