@@ -5,4 +5,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/fwd.h"
+#include "connection/async_tcp_connection.h"
+#include "connection/tcp_connection.h"
+#include "core/event_loop.h"
+#include "core/timer.h"
+#include "core/worker.h"
+#include "protocols/frame.h"
+#include "protocols/http/response.h"
+#include "protocols/protocols.h"
+#include "protocols/text.h"
+#include "protocols/ws.h"

@@ -1,4 +1,4 @@
-#include "connection/socket_context.h"
+#include "core/socket_context.h"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,270 @@
+#include "async_tcp_connection.h"
+
+#include <chrono>
+#include <cstdio>
+#include <stdexcept>
+
+#include "../core/event_loop.h"
+#include "../core/runtime.h"
+#include "../core/worker.h"
+#include "connector.h"
+#include "loop_io.h"
+#include "proxy.h"
+#include "socket.h"
+
+namespace Workerman::Connection {
+
+using Workerman::detail::LoopTimer;
+using Workerman::detail::Runtime;
+
+namespace {
+
+std::uint64_t nowNanoseconds() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+std::string formatSeconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", seconds);
+  return text;
+}
+
+[[noreturn]] void throwNoTls() {
+  throw std::runtime_error("TLS (wss://, ssl://, transport \"ssl\") is not available in this version");
+}
+
+}  // namespace
+
+const std::map<std::string, std::string> AsyncTcpConnection::BUILD_IN_TRANSPORTS{
+    {"tcp", "tcp"},     {"udp", "udp"},     {"unix", "unix"}, {"ssl", "ssl"},
+    {"sslv2", "sslv2"}, {"sslv3", "sslv3"}, {"tls", "tls"}};
+
+AsyncTcpConnection::AsyncTcpConnection(std::string_view remoteAddress, SocketContext socketContext)
+    : address_(detail::parseRemoteAddress(remoteAddress)), socketContext_(std::move(socketContext)) {
+  status_ = STATUS_INITIAL;
+  const auto known = BUILD_IN_TRANSPORTS.find(address_.scheme);
+  if (address_.scheme == "wss") throwNoTls();
+  if (known == BUILD_IN_TRANSPORTS.end()) {
+    protocol = address_.scheme;
+  } else if (known->second == "udp") {
+    throw std::invalid_argument("AsyncTcpConnection: udp:// is for AsyncUdpConnection");
+  } else if (known->second != "tcp" && known->second != "unix") {
+    throwNoTls();
+  } else {
+    transport = known->second;
+  }
+  remoteAddress_ = address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, address_.port);
+}
+
+AsyncTcpConnection::~AsyncTcpConnection() = default;
+
+std::uint16_t AsyncTcpConnection::targetPort() const {
+  if (address_.port != 0) return address_.port;
+  return transport == "ssl" ? 443 : 80;
+}
+
+void AsyncTcpConnection::connect() {
+  const bool isDown = status_ == STATUS_INITIAL || status_ == STATUS_CLOSED || (status_ == STATUS_CLOSING && fd_ < 0);
+  if (!isDown || Runtime::ofThisThread().isStopping()) return;
+  if (isDestroying_) return reConnect(0);
+  if (weak_from_this().expired()) {
+    throw std::logic_error(
+        "connect(): no shared_ptr owns this connection; make it with std::make_shared<AsyncTcpConnection>(…)");
+  }
+  eventLoop = Worker::getEventLoop();
+  if (transport == "ssl") throwNoTls();
+  checkCallbackFits();
+  if (const Protocol* spoken = protocol.get()) spoken->prepare(*this);
+  reconnectTimer_.reset();
+  beginConnecting();
+  try {
+    startConnector();
+  } catch (...) {
+    stopConnecting();
+    status_ = STATUS_INITIAL;
+    releaseSelf();
+    throw;
+  }
+}
+
+void AsyncTcpConnection::checkCallbackFits() const {
+  const TypeTag* wanted = TcpConnection::onMessage.wants();
+  const Protocol* spoken = protocol.get();
+  const TypeTag* given = spoken != nullptr ? spoken->messageType() : textTag();
+  if (wanted != nullptr && wanted != given) {
+    throw std::runtime_error("connect " + getRemoteAddress() + ": " + describeMismatch(*wanted, *given));
+  }
+}
+
+void AsyncTcpConnection::startConnector() {
+  detail::Connector::Target where;
+  where.bindto = socketContext_.socket.bindto;
+  where.noDelay = socketContext_.socket.tcp_nodelay.value_or(true);
+  if (address_.isUnix) {
+    where.unixPath = address_.unixPath;
+    return connector_->start(std::move(where));
+  }
+  where.host = address_.hostWithZone();
+  where.port = targetPort();
+  const std::string& via = proxySocks5.empty() ? proxyHttp : proxySocks5;
+  if (via.empty()) return connector_->start(std::move(where));
+  where.proxy = proxySocks5.empty()
+                    ? detail::ProxyHandshake::httpConnect(address_.host, where.port, proxyAuthorization)
+                    : detail::ProxyHandshake::socks5(address_.host, where.port, proxySocks5Username,
+                                                     proxySocks5Password);
+  const auto proxy = detail::parseRemoteAddress("tcp://" + via);
+  where.host = proxy.hostWithZone();
+  where.port = proxy.port;
+  connector_->start(std::move(where));
+}
+
+void AsyncTcpConnection::beginConnecting() {
+  holdSelf();
+  status_ = STATUS_CONNECTING;
+  isReady_ = false;
+  startedAt_ = nowNanoseconds();
+  if (!address_.isUnix) remoteAddress_ = detail::formatAddress(address_.host, targetPort());
+  connector_ = std::make_unique<detail::Connector>(*eventLoop, static_cast<detail::ConnectorClient&>(*this));
+  if (connectTimeout > 0) startTimeLimit();
+}
+
+void AsyncTcpConnection::startTimeLimit() {
+  limitTimer_ = std::make_unique<LoopTimer>(*eventLoop);
+  const auto onLimit = [](void* self) noexcept {
+    auto& connection = *static_cast<AsyncTcpConnection*>(self);
+    const auto pin = connection.weak_from_this().lock();
+    const Workerman::detail::DispatchScope scope(*connection.eventLoop);
+    const char* stage = connection.connector_ ? connection.connector_->stage() : "waiting for the upgrade";
+    connection.failConnect("timed out (" + std::string(stage) + ")");
+  };
+  limitTimer_->start(connectTimeout, onLimit, this);
+}
+
+double AsyncTcpConnection::secondsSinceStart() const {
+  return static_cast<double>(nowNanoseconds() - startedAt_) * 1e-9;
+}
+
+void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string leftOver) {
+  const auto pin = shared_from_this();
+  connector_.reset();
+  try {
+    adoptSocket(*eventLoop, socket.get());
+    static_cast<void>(socket.release());
+    if (!address_.isUnix) remoteAddress_ = detail::peerAddress(fd_).text();
+    established(std::move(leftOver));
+  } catch (...) {
+    handleException();
+  }
+}
+
+void AsyncTcpConnection::established(std::string leftOver) {
+  const int socket = fd_;
+  const auto isStillUp = [&] { return status_ == STATUS_ESTABLISHED && fd_ == socket; };
+  const Protocol* spoken = protocol.get();
+  status_ = STATUS_ESTABLISHED;
+  if (spoken == nullptr || spoken->readyOnConnect()) protocolReady();
+  updateWatch();
+  emit(TcpConnection::onConnect);
+  if (!isStillUp()) return;
+  spoken = protocol.get();
+  if (spoken != nullptr) {
+    try {
+      spoken->onConnect(*this);
+    } catch (const std::invalid_argument& e) {
+      if (isReady_) throw;
+      return failConnect(e.what());
+    }
+  }
+  if (isStillUp() && !sendQueue_.empty()) writeQueued();
+  if (isStillUp() && !leftOver.empty()) receiveLeftOver(leftOver);
+}
+
+void AsyncTcpConnection::protocolReady() {
+  isReady_ = true;
+  limitTimer_.reset();
+}
+
+void AsyncTcpConnection::lost(std::string_view cause) {
+  if (status_ == STATUS_ESTABLISHED && !isReady_) return failConnect(cause);
+  TcpConnection::lost(cause);
+}
+
+void AsyncTcpConnection::onConnectFailed(const std::string& cause) { failConnect(cause); }
+
+void AsyncTcpConnection::failConnect(std::string_view cause) {
+  const auto pin = shared_from_this();
+  const std::string message = "connect " + getRemoteAddress() + " fail after " +
+                              formatSeconds(secondsSinceStart()) + " seconds: " + std::string(cause);
+  dropSocket();
+  status_ = STATUS_CLOSING;
+  emit(TcpConnection::onError, CONNECT_FAIL, std::string_view(message));
+  if (status_ == STATUS_CLOSING && fd_ < 0) destroyBecause({});
+}
+
+void AsyncTcpConnection::dropSocket() {
+  stopConnecting();
+  closeSocket();
+  detail::LoopIo::ofThisThread().bury(eventLoop, takeProtocolState());
+}
+
+void AsyncTcpConnection::stopConnecting() noexcept {
+  connector_.reset();
+  limitTimer_.reset();
+  reconnectTimer_.reset();
+}
+
+// -- reconnecting -------------------------------------------------------------------
+
+void AsyncTcpConnection::reConnect(double seconds) {
+  if (Runtime::ofThisThread().isStopping()) return;
+  if (weak_from_this().expired()) return connect();  // which says what is wrong
+  if (isDestroying_) {
+    // Inside onClose: what is being closed ends first.
+    reconnectAfter_ = seconds > 0 ? seconds : 0;
+    status_ = STATUS_INITIAL;
+    return;
+  }
+  if (fd_ >= 0 || connector_) dropSocket();
+  reconnectTimer_.reset();
+  status_ = STATUS_INITIAL;
+  if (!(seconds > 0)) return connect();
+  eventLoop = Worker::getEventLoop();
+  holdSelf();
+  reconnectTimer_ = std::make_unique<LoopTimer>(*eventLoop);
+  const auto onTime = [](void* self) noexcept {
+    auto& connection = *static_cast<AsyncTcpConnection*>(self);
+    const auto pin = connection.weak_from_this().lock();
+    const Workerman::detail::DispatchScope scope(*connection.eventLoop);
+    connection.reconnectTimer_.reset();
+    try {
+      connection.connect();
+    } catch (...) {
+      connection.handleException();
+    }
+  };
+  reconnectTimer_->start(seconds, onTime, this);
+}
+
+bool AsyncTcpConnection::startsAnew() {
+  const double after = std::exchange(reconnectAfter_, -1);
+  if (after < 0) return false;
+  try {
+    reConnect(after);
+  } catch (...) {
+    handleException();
+    return false;
+  }
+  return status_ != STATUS_CLOSED;
+}
+
+bool AsyncTcpConnection::awaitsReconnect() const noexcept { return reconnectTimer_ != nullptr; }
+
+void AsyncTcpConnection::cancelReconnect() {
+  reconnectAfter_ = -1;
+  if (!reconnectTimer_) return;
+  reconnectTimer_.reset();
+  // From here on it lives as long as somebody has a handle.
+  releaseSelf();
+}
+
+}  // namespace Workerman::Connection

@@ -1,0 +1,60 @@
+#include "loop_io.h"
+
+#include <cstring>
+
+#include "../core/event_loop.h"
+#include "protocol.h"
+#include "tcp_connection.h"
+
+namespace Workerman::Connection::detail {
+
+constinit thread_local LoopIo* LoopIo::current_ = nullptr;
+
+LoopIo::LoopIo() : buffer_(new char[kReceiveSize + kCorkSize + kScratchSize]) {}
+LoopIo::~LoopIo() = default;
+
+LoopIo& LoopIo::make() {
+  static thread_local struct Owner {
+    std::unique_ptr<LoopIo> io;
+    ~Owner() { current_ = nullptr; }
+  } owner;
+  if (!owner.io) owner.io.reset(new LoopIo);
+  current_ = owner.io.get();
+  return *current_;
+}
+
+char* LoopIo::largeScratch(std::size_t size) {
+  // Kept for the next long message, but not beyond what is common.
+  constexpr std::size_t kKept = 4 * 1024 * 1024;
+  const bool isTooLong = largeScratchSize_ > kKept && size <= kKept;
+  if (size > largeScratchSize_ || isTooLong) {
+    largeScratch_.reset(new char[size]);
+    largeScratchSize_ = size;
+  }
+  return largeScratch_.get();
+}
+
+void LoopIo::addToCork(TcpConnection& owner, std::string_view bytes) noexcept {
+  corkOwner_ = &owner;
+  std::memcpy(cork() + corkUsed_, bytes.data(), bytes.size());
+  corkUsed_ += bytes.size();
+}
+
+void LoopIo::bury(EventLoop* loop, std::unique_ptr<ProtocolState> state) {
+  if (!state) return;
+  buried_.push_back(std::move(state));
+  if (loop != nullptr) loop->requestFlush();
+}
+
+void LoopIo::attachTo(EventLoop& loop) {
+  loop.setFlushHook(&LoopIo::onCallbackEnd, this);
+}
+
+void LoopIo::onCallbackEnd(void* self) noexcept {
+  auto& io = *static_cast<LoopIo*>(self);
+  // What flushing calls back may send again.
+  while (io.corkOwner_ != nullptr) io.corkOwner_->flushCork();
+  io.buried_.clear();
+}
+
+}  // namespace Workerman::Connection::detail

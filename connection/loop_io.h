@@ -1,0 +1,80 @@
+#pragma once
+
+/// What the connections of one thread share while bytes move (internal).
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace Workerman {
+class EventLoop;
+}
+
+namespace Workerman::Connection {
+class ProtocolState;
+class TcpConnection;
+}  // namespace Workerman::Connection
+
+namespace Workerman::Connection::detail {
+
+/// The one receive buffer of a thread, the cork, and the parked objects that
+/// code further up the stack may still be using.
+///
+/// The cork collects what is sent on ONE connection while a callback runs, so
+/// that it leaves in one system call: when the outermost callback returns, when
+/// another connection starts sending, or when it is full.
+class LoopIo {
+ public:
+  static constexpr std::size_t kReceiveSize = 512 * 1024;
+  static constexpr std::size_t kCorkSize = 64 * 1024;
+  /// Longer messages leave at once, straight from the caller's bytes…
+  static constexpr std::size_t kCorkedMessage = 4096;
+  /// …unless more are likely to follow, when this is the limit.
+  static constexpr std::size_t kLongCorkedMessage = 24 * 1024;
+
+  /// This thread's, made at the first call.
+  static LoopIo& ofThisThread() { return current_ ? *current_ : make(); }
+  ~LoopIo();
+
+  char* receiveBuffer() noexcept { return buffer_.get(); }
+  /// Room for one outgoing message in the making; good until the next call.
+  char* scratch(std::size_t size) {
+    return size <= kScratchSize ? buffer_.get() + kReceiveSize + kCorkSize : largeScratch(size);
+  }
+
+  TcpConnection* corked() const noexcept { return corkOwner_; }
+  std::string_view corkedBytes() const noexcept { return {cork(), corkUsed_}; }
+  /// Adds bytes for `owner`, who must be the only one corked.
+  void addToCork(TcpConnection& owner, std::string_view bytes) noexcept;
+  std::size_t corkRoom() const noexcept { return kCorkSize - corkUsed_; }
+  void clearCork() noexcept {
+    corkOwner_ = nullptr;
+    corkUsed_ = 0;
+  }
+
+  /// Frees `state` once no callback is running any more.
+  void bury(EventLoop* loop, std::unique_ptr<ProtocolState> state);
+
+  /// Makes this the loop's end-of-callback hook.
+  void attachTo(EventLoop& loop);
+
+ private:
+  static constexpr std::size_t kScratchSize = 32 * 1024;
+
+  LoopIo();
+  static LoopIo& make();
+  char* largeScratch(std::size_t size);
+  static void onCallbackEnd(void* self) noexcept;
+  char* cork() const noexcept { return buffer_.get() + kReceiveSize; }
+
+  static constinit thread_local LoopIo* current_;
+  std::unique_ptr<char[]> buffer_;
+  TcpConnection* corkOwner_ = nullptr;
+  std::size_t corkUsed_ = 0;
+  std::unique_ptr<char[]> largeScratch_;
+  std::size_t largeScratchSize_ = 0;
+  std::vector<std::unique_ptr<ProtocolState>> buried_;
+};
+
+}  // namespace Workerman::Connection::detail

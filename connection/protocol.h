@@ -1,0 +1,140 @@
+#pragma once
+
+/// The seam between a connection and what is spoken on it.
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "../core/fwd.h"
+#include "../core/message.h"
+#include "send_result.h"
+
+namespace Workerman::Connection {
+
+class Protocol;
+
+/// The bytes of one connection that wait to be parsed, while they are being
+/// parsed. A protocol takes from the front; the bytes may be changed in place.
+/// They stay where they are until the read event is over, so a view into what
+/// was consumed is good for the whole callback, whatever the callback does to
+/// the connection.
+class Input {
+ public:
+  /// `wanted`: what the protocol said of the package at the front last time.
+  Input(TcpConnectionPtr connection, char* data, std::size_t size, std::size_t wanted) noexcept
+      : connection_(std::move(connection)), data_(data), size_(size), wanted_(wanted) {}
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+
+  /// Whose they are; this keeps it alive.
+  const TcpConnectionPtr& connection() const noexcept { return connection_; }
+
+  char* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  std::string_view view() const noexcept { return {data_, size_}; }
+
+  /// Takes `n` bytes off the front. Call it before the callback that the bytes
+  /// cause, so that the connection can tell what is left.
+  void consume(std::size_t n) noexcept {
+    data_ += n;
+    size_ -= n;
+    wanted_ = 0;
+  }
+
+  /// Says how many bytes the package at the front needs in all, so that the
+  /// connection can read the rest to where it stays. 0: not known.
+  void want(std::size_t total) noexcept { wanted_ = total; }
+  std::size_t wanted() const noexcept { return wanted_; }
+
+  /// The connection was closed or connected anew: nobody wants the rest.
+  void abandon() noexcept {
+    size_ = 0;
+    abandoned_ = true;
+  }
+  bool abandoned() const noexcept { return abandoned_; }
+
+ private:
+  TcpConnectionPtr connection_;
+  char* data_;
+  std::size_t size_;
+  std::size_t wanted_;
+  bool abandoned_ = false;
+};
+
+/// What a protocol remembers about one connection. Dies with the connection's
+/// socket: a reconnect starts with a new one.
+class ProtocolState {
+ public:
+  explicit ProtocolState(const Protocol& owner) noexcept : owner_(&owner) {}
+  ProtocolState(const ProtocolState&) = delete;
+  ProtocolState& operator=(const ProtocolState&) = delete;
+  virtual ~ProtocolState() = default;
+  /// Whose it is: a connection's protocol may be changed.
+  const Protocol* owner() const noexcept { return owner_; }
+  /// Bytes that wait inside the protocol, for getSendBufferQueueSize().
+  virtual std::size_t pendingBytes() const noexcept { return 0; }
+
+ private:
+  const Protocol* owner_;
+};
+
+/// One application protocol. One object serves all connections of the process
+/// and is never changed after registration; what belongs to a connection lives
+/// in its ProtocolState.
+class Protocol {
+ public:
+  explicit Protocol(std::string name) : name_(std::move(name)) {}
+  virtual ~Protocol() = default;
+  Protocol(const Protocol&) = delete;
+  Protocol& operator=(const Protocol&) = delete;
+
+  /// The scheme it is registered under, as registered.
+  const std::string& name() const noexcept { return name_; }
+
+  /// The type that onMessage gets.
+  virtual const TypeTag* messageType() const noexcept = 0;
+
+  /// Parses what it can of `input` and delivers messages. Must return when
+  /// there is too little data or `connection.mayReceive(input)` is false.
+  virtual void receive(TcpConnection& connection, Input& input) const = 0;
+
+  /// Sends one message. @throws std::invalid_argument for a type of message
+  /// that this protocol has no encoding for.
+  virtual SendResult send(TcpConnection& connection, Message message) const = 0;
+  /// Sends one text: the hot path of the above.
+  virtual SendResult sendText(TcpConnection& connection, std::string_view text) const = 0;
+
+  /// An AsyncTcpConnection is about to connect. @throws std::invalid_argument
+  /// for settings that could never be sent.
+  virtual void prepare(TcpConnection&) const {}
+  /// An AsyncTcpConnection is connected (after the user's onConnect).
+  virtual void onConnect(TcpConnection&) const {}
+  /// The connection is closed (after the user's onClose).
+  virtual void onClose(TcpConnection&) const {}
+
+  /// All that was queued has been written.
+  virtual void onDrained(TcpConnection&) const {}
+
+  /// Whether a client is ready to talk as soon as its socket is connected. If
+  /// not, the protocol calls TcpConnection::protocolReady() when it is.
+  virtual bool readyOnConnect() const noexcept { return true; }
+  /// Says good-bye, with `code` -1 the usual one. True: the protocol closes the connection itself when the
+  /// peer has answered or a time limit is over. False: nothing to say.
+  /// @throws std::invalid_argument for a code that must not be sent.
+  virtual bool beginClose(TcpConnection&, int /*code*/, std::string_view /*reason*/) const {
+    return false;
+  }
+  /// Whether close() takes a code and a reason.
+  virtual bool hasCloseCodes() const noexcept { return false; }
+  /// The connection ends now, before the user's onClose. `cause` names what
+  /// happened on the network; empty when this side decided to end it.
+  virtual void beforeClose(TcpConnection&, std::string_view /*cause*/) const {}
+
+ private:
+  std::string name_;
+};
+
+}  // namespace Workerman::Connection

@@ -1,0 +1,83 @@
+#include "protocol_registry.h"
+
+#include <array>
+#include <cctype>
+#include <mutex>
+#include <stdexcept>
+#include <typeinfo>
+
+namespace Workerman::Connection::detail {
+namespace {
+
+constexpr std::array<std::string_view, 7> kTransports{"tcp", "udp", "unix", "ssl", "sslv2", "sslv3", "tls"};
+
+struct Registry {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Protocol>> protocols = builtinProtocols();
+};
+
+Registry& registry() {
+  static Registry instance;
+  return instance;
+}
+
+bool isLetter(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) != 0;
+}
+
+bool sameName(std::string_view a, std::string_view b) {
+  if (a.empty() || a.size() != b.size()) return false;
+  const auto upper = [](char c) { return std::toupper(static_cast<unsigned char>(c)); };
+  return upper(a[0]) == upper(b[0]) && a.substr(1) == b.substr(1);
+}
+
+const Protocol* findLocked(const Registry& all, std::string_view scheme) {
+  for (const auto& protocol : all.protocols) {
+    if (sameName(protocol->name(), scheme)) return protocol.get();
+  }
+  return nullptr;
+}
+
+void checkName(std::string_view name) {
+  bool good = !name.empty() && isLetter(name[0]);
+  for (const char c : name) good = good && (isLetter(c) || (c >= '0' && c <= '9'));
+  if (!good) {
+    throw std::invalid_argument("Protocols::add: a scheme is a letter followed by letters and digits, not '" +
+                                std::string(name) + "'");
+  }
+  for (const auto transport : kTransports) {
+    if (sameName(transport, name)) {
+      throw std::invalid_argument("Protocols::add: '" + std::string(name) +
+                                  "' is a transport, not a protocol");
+    }
+  }
+}
+
+}  // namespace
+
+void addProtocol(std::unique_ptr<Protocol> protocol) {
+  checkName(protocol->name());
+  auto& all = registry();
+  const std::lock_guard lock(all.mutex);
+  if (const Protocol* known = findLocked(all, protocol->name())) {
+    const Protocol& added = *protocol;
+    if (typeid(*known) == typeid(added)) return;
+    throw std::invalid_argument("Protocols::add: '" + protocol->name() + "' is already registered");
+  }
+  all.protocols.push_back(std::move(protocol));
+}
+
+const Protocol* findProtocol(std::string_view scheme) {
+  auto& all = registry();
+  const std::lock_guard lock(all.mutex);
+  return findLocked(all, scheme);
+}
+
+const Protocol* requireProtocol(std::string_view scheme) {
+  if (const Protocol* protocol = findProtocol(scheme)) return protocol;
+  throw std::runtime_error("unknown protocol '" + std::string(scheme) +
+                           "': make it known with Protocols::add<YourProtocol>(\"" + std::string(scheme) +
+                           "\")");
+}
+
+}  // namespace Workerman::Connection::detail

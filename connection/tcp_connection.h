@@ -1,0 +1,305 @@
+#pragma once
+
+/// A stream connection: one accepted by a Worker, or the base of one made by
+/// AsyncTcpConnection.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "../core/callback.h"
+#include "../core/connection_view.h"
+#include "../core/loop_timer.h"
+#include "byte_queue.h"
+#include "compact_text.h"
+#include "connection_interface.h"
+#include "context.h"
+#include "headers.h"
+#include "poll_handle.h"
+#include "protocol.h"
+#include "websocket_type.h"
+
+namespace Workerman::Connection {
+
+namespace detail {
+class LoopIo;
+}
+
+/// @see Workerman manual: tcp-connection
+///
+/// Lives in a shared_ptr. The framework holds it from connect() or accept until
+/// its final close; a handle kept longer is safe: every method of a closed
+/// connection is a harmless no-op that reports failure.
+///
+/// Belongs to the thread of its loop.
+class TcpConnection : public ConnectionInterface, public std::enable_shared_from_this<TcpConnection> {
+ public:
+  static constexpr int READ_BUFFER_SIZE = 87380;
+  static constexpr int STATUS_INITIAL = 0;
+  static constexpr int STATUS_CONNECTING = 1;
+  static constexpr int STATUS_ESTABLISHED = 2;
+  /// After end(): what is queued leaves, then FIN, then input is drained.
+  static constexpr int STATUS_ENDING = 4;
+  /// After close(): what is queued leaves, a websocket says good-bye.
+  static constexpr int STATUS_CLOSING = 8;
+  static constexpr int STATUS_CLOSED = 16;
+  static constexpr int TCP_KEEPALIVE_INTERVAL = 55;
+  static const std::map<int, std::string> STATUS_TO_STRING;
+
+  /// @name Callbacks
+  /// Each may be replaced or set to nullptr at any time, also while it runs.
+  /// All are released on the final close.
+  /// @{
+  ConnectionCallback onConnect;                        ///< the socket is connected
+  HandshakeCallback onWebSocketConnect;       ///< a websocket's handshake
+  HandshakeCallback onWebSocketConnected;     ///< a server's websocket is open
+  ErrorCallback onWebSocketClose;          ///< (connection, code, reason), once, before onClose
+  PayloadCallback onWebSocketPing;            ///< (connection, payload); what it sends is the pong
+  PayloadCallback onWebSocketPong;            ///< (connection, payload)
+  MessageCallback onMessage;                        ///< (connection, data)
+  ConnectionCallback onClose;                            ///< the connection is closed, whoever did it
+  ErrorCallback onError;                            ///< (connection, code, message)
+  ConnectionCallback onBufferFull;                      ///< the send buffer has reached maxSendBufferSize
+  ConnectionCallback onBufferDrain;                     ///< the send buffer is empty again
+  /// @}
+
+  /// tcp, unix or ssl.
+  CompactText transport = CompactText::literal<"tcp">();
+  /// Who accepted it; null for an AsyncTcpConnection and after the close.
+  Worker* worker = nullptr;
+  /// Bytes received, and bytes handed to the kernel or about to be.
+  std::int64_t bytesRead = 0;
+  std::int64_t bytesWritten = 0;
+  /// Unique in this thread, ascending, never used again.
+  std::int64_t id;
+  /// From this many queued bytes on onBufferFull fires and send() drops.
+  std::size_t maxSendBufferSize = defaultMaxSendBufferSize;
+  /// The longest package or websocket message that is received, in bytes.
+  std::size_t maxPackageSize = defaultMaxPackageSize;
+  /// Seconds that end() waits for the peer to close.
+  double lingerTimeout = defaultLingerTimeout;
+  /// One's own values, by name. @see Workerman manual: tcp-connection/context
+  Context context;
+  /// A client's request headers; a server's answer headers.
+  HeaderList headers;
+
+  /// @name Websocket
+  /// @{
+  /// What send() sends: text (BINARY_TYPE_BLOB) or binary (BINARY_TYPE_ARRAYBUFFER).
+  WebsocketType websocketType;
+  /// During onMessage: what kind of message came.
+  WebsocketType websocketMessageType;
+  /// Client: the sub-protocols offered ("a, b"). Null: none.
+  CompactText websocketClientProtocol;
+  /// Client: the sub-protocol that the server chose. Null: none.
+  CompactText websocketServerProtocol;
+  /// Client: the Origin header. Null: none.
+  CompactText websocketOrigin;
+  /// Seconds between pings; 0: none.
+  float websocketPingInterval = 0;
+  /// Seconds that a ping's pong may take before the connection counts as lost;
+  /// 0: for ever; below 0: the ping interval.
+  float websocketPongTimeout = -1;
+  /// Seconds that close() waits for the peer's close frame.
+  float websocketCloseTimeout = 2;
+  /// @}
+
+  /// Start values of new connections; process-wide, set before runAll() or embed().
+  static inline std::size_t defaultMaxSendBufferSize = 1048576;
+  static inline std::size_t defaultMaxPackageSize = 10485760;
+  static inline double defaultLingerTimeout = 1.0;
+
+  /// All connections of this thread, by id.
+  static constexpr ConnectionView connections{};
+
+  ~TcpConnection() override;
+
+  /// One of STATUS_*.
+  int getStatus() const noexcept { return status_; }
+  /// false: its name, as in STATUS_TO_STRING; true: its number as text.
+  std::string getStatus(bool rawOutput) const;
+
+  std::string getRemoteIp() const override;
+  int getRemotePort() const override;
+  std::string getRemoteAddress() const override;
+  std::string getLocalIp() const override;
+  int getLocalPort() const override;
+  std::string getLocalAddress() const override;
+  bool isIpV4() const override;
+  bool isIpV6() const override;
+
+  /// Bytes that wait to be written.
+  std::size_t getSendBufferQueueSize() const noexcept;
+  /// Bytes received that wait to be parsed.
+  std::size_t getRecvBufferQueueSize() const noexcept;
+  bool bufferIsEmpty() const noexcept { return getSendBufferQueueSize() == 0; }
+
+  /// Stops onMessage until resumeRecv(). @see Workerman manual: tcp-connection/pause-recv
+  void pauseRecv();
+  /// Goes on; delivers what is already buffered before it returns (inside this
+  /// connection's onMessage: when that returns).
+  void resumeRecv();
+  /// Sends to `dest` whatever arrives here, throttled by its send buffer.
+  /// @see Workerman manual: tcp-connection/pipe
+  void pipe(const TcpConnectionPtr& dest);
+
+  /// Closes at once: what is corked is written, without waiting; what is queued
+  /// is lost. onClose has run when this returns.
+  void destroy();
+  /// Ends gracefully: sends what is queued, then FIN, drains input until the
+  /// peer closes or lingerTimeout is over, closes. onMessage is not called any
+  /// more. @see Workerman manual: tcp-connection/end
+  void end();
+  template <TextLike T>
+  void end(const T& text, bool raw = false) {
+    if (mayStillSend()) sendText(static_cast<std::string_view>(text), raw);
+    end();
+  }
+
+  /// The file descriptor, -1 if there is none.
+  int getSocket() const noexcept { return fd_; }
+  nlohmann::json jsonSerialize() const;
+
+  /// One T per connection, made at the first call. @throws std::runtime_error
+  /// when it was asked for with another type before.
+  template <class T>
+  T& userData() {
+    return context.userData<T>();
+  }
+
+  /// @name For protocols (internal)
+  /// @{
+  bool mayReceive(const Input& input) const noexcept {
+    return !input.abandoned() && !isPaused_ && pump_ == &input && !stopsReceiving();
+  }
+  /// Hands a decoded message to onMessage and counts it.
+  void deliver(Message message) noexcept;
+  void deliverText(std::string_view text) noexcept { deliver(Message::of(text)); }
+  /// Sends bytes as application data: buffer limits apply.
+  SendResult transmit(std::string_view head, std::string_view body, std::string_view tail = {});
+  /// Sends bytes that are never dropped for a full buffer. False: closed.
+  bool transmitControl(std::string_view head, std::string_view body);
+  /// Whether `queued` bytes leave room for another message; if not, tells onError.
+  bool admits(std::size_t queued);
+  /// Tells onBufferFull if `queued` bytes have reached the limit.
+  void announceIfFull(std::size_t queued);
+  /// What `spoken` keeps here; null if it keeps nothing.
+  ProtocolState* stateOf(const Protocol& spoken) const noexcept {
+    return protocolState_ && protocolState_->owner() == &spoken ? protocolState_.get() : nullptr;
+  }
+  void setProtocolState(std::unique_ptr<ProtocolState> state);
+  /// The client's handshake is done: its connection time limit is over.
+  virtual void protocolReady() {}
+  /// The connection is lost or useless: tells the protocol why, then closes.
+  virtual void lost(std::string_view cause);
+  /// Shuts down writing when all is written, drains input until the peer closes
+  /// or lingerTimeout is over, then closes.
+  void linger(bool shutdownWrite);
+  /// Status CLOSING, while the protocol's good-bye is on its way; input goes on.
+  void awaitGoodbye() noexcept;
+  /// During receive(): a handle of this connection.
+  const TcpConnectionPtr& pinned() const noexcept { return pump_->connection(); }
+  /// Lets another connection's corked bytes leave before this one sends.
+  void claimCork() noexcept;
+  /// Calls a callback; what it throws goes to error().
+  template <class Slot, class... Args>
+  void emit(const Slot& slot, Args&&... args) noexcept;
+  /// @}
+
+  /// Takes a socket that a listener accepted (internal).
+  static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress);
+  /// Starts receiving, after the worker has set it up (internal).
+  void startAccepted();
+
+ protected:
+  TcpConnection();
+
+  SendResult sendText(std::string_view text, bool raw) override;
+  SendResult sendValue(Message value) override;
+  void closeAfterSending() override;
+  void closeWithCode(int code, std::string_view reason) override;
+
+  bool mayStillSend() const noexcept { return status_ <= STATUS_ESTABLISHED; }
+  bool stopsReceiving() const noexcept {
+    return status_ != STATUS_ESTABLISHED && !(status_ == STATUS_CLOSING && awaitsGoodbye_);
+  }
+  /// Holds this object until the final close.
+  void holdSelf();
+  /// The opposite; this may be gone afterwards unless the caller has a handle.
+  void releaseSelf();
+  /// Takes over a connected socket and starts watching it.
+  void adoptSocket(EventLoop& loop, int fd);
+  void closeSocket() noexcept;
+  std::unique_ptr<ProtocolState> takeProtocolState() noexcept { return std::move(protocolState_); }
+  /// Parses bytes that arrived with the end of a proxy's answer.
+  void receiveLeftOver(std::string_view bytes);
+  void handleException() noexcept;
+  void writeQueued();
+  void updateWatch() noexcept;
+  void destroyBecause(std::string_view cause);
+  /// Hook: the connection is going down. Stop what leads to a connection.
+  virtual void stopConnecting() noexcept {}
+  /// Hook: onClose has run. True when a reconnect is on its way.
+  virtual bool startsAnew() { return false; }
+  /// Hook: its onClose has run before, and only a timer is waited for.
+  virtual bool awaitsReconnect() const noexcept { return false; }
+  static std::string describeError(int error);
+
+  int status_ = STATUS_ESTABLISHED;
+  int fd_ = -1;
+  bool isDestroying_ = false;
+  CompactText remoteAddress_;
+  detail::ByteQueue sendQueue_;
+
+ private:
+  friend class detail::LoopIo;
+
+  struct Parts;
+  static void onPoll(void* self, int status, int events) noexcept;
+  void onReadable();
+  void receiveQueued();
+  std::size_t pump(char* data, std::size_t size);
+  void peerEnded();
+  bool bufferIsFull();
+  void enqueue(const Parts& parts, std::size_t skip);
+  SendResult push(const Parts& parts);
+  std::size_t writeParts(std::string_view corked, const Parts& parts, int& error) noexcept;
+  void flushCork() noexcept;
+  bool flushOwnCork() noexcept;
+  void sendFailed();
+  void allWritten();
+  void shutdownAndDrain();
+  void tellClosed(std::string_view cause) noexcept;
+  void releaseCallbacks() noexcept;
+  void finalClose();
+
+  const std::int64_t realId_;
+  bool isPaused_ = false;
+  bool awaitsGoodbye_ = false;
+  bool isDraining_ = false;
+  bool sendsFin_ = true;
+  bool hasEnded_ = false;
+  std::uint32_t wanted_ = 0;
+  detail::PollHandle poll_;
+  detail::ByteQueue receiveQueue_;
+  Input* pump_ = nullptr;
+  std::unique_ptr<ProtocolState> protocolState_;
+  std::unique_ptr<Workerman::detail::LoopTimer> lingerTimer_;
+  TcpConnectionPtr self_;
+};
+
+template <class Slot, class... Args>
+void TcpConnection::emit(const Slot& slot, Args&&... args) noexcept {
+  if (!slot) return;
+  const auto self = weak_from_this().lock();
+  if (!self) return;
+  try {
+    slot(self, std::forward<Args>(args)...);
+  } catch (...) {
+    handleException();
+  }
+}
+
+}  // namespace Workerman::Connection

@@ -1,0 +1,176 @@
+// TcpConnection: what arrives.
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "../core/event_loop.h"
+#include "loop_io.h"
+#include "socket.h"
+#include "tcp_connection.h"
+
+namespace Workerman::Connection {
+
+using detail::LoopIo;
+using detail::PollHandle;
+
+namespace {
+
+/// An unfinished package up to this size is kept in front of the shared buffer,
+/// so that the next read needs no buffer of the connection's own.
+constexpr std::size_t kSharedLeftOver = 16 * 1024;
+/// How much of a package announced by the peer is given memory before it comes.
+constexpr std::size_t kMostReserved = 1024 * 1024;
+
+}  // namespace
+
+void TcpConnection::onPoll(void* self, int status, int events) noexcept {
+  auto& connection = *static_cast<TcpConnection*>(self);
+  const TcpConnectionPtr pin = connection.self_;
+  const Workerman::detail::DispatchScope scope(*connection.eventLoop);
+  try {
+    // An error shows when reading or writing: ask for both.
+    if (status < 0) events = PollHandle::Readable | PollHandle::Writable;
+    if ((events & PollHandle::Writable) && !connection.sendQueue_.empty()) connection.writeQueued();
+    if ((events & PollHandle::Readable) && connection.fd_ >= 0) connection.onReadable();
+    if (status < 0) connection.updateWatch();
+  } catch (...) {
+    connection.handleException();
+  }
+}
+
+void TcpConnection::onReadable() {
+  auto& io = LoopIo::ofThisThread();
+  const std::size_t left = receiveQueue_.size();
+  const bool isShared = left <= kSharedLeftOver;
+  char* data = nullptr;
+  std::size_t room = 0;
+  if (isShared) {
+    data = io.receiveBuffer();
+    room = LoopIo::kReceiveSize - left;
+  } else {
+    const std::size_t missing = wanted_ > left ? wanted_ - left : 0;
+    receiveQueue_.reserve(std::clamp(missing, kSharedLeftOver, kMostReserved));
+    room = receiveQueue_.tailRoom();
+  }
+  char* const tail = isShared ? data + left : receiveQueue_.reserve(1);
+  const ssize_t got = detail::recvSome(fd_, tail, room);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EWOULDBLOCK) lost(describeError(errno));
+    return;
+  }
+  if (got == 0) return peerEnded();
+  const auto size = static_cast<std::size_t>(got);
+  bytesRead += got;
+  if (status_ == STATUS_ENDING || isDraining_) return;  // drained
+  if (!isShared) {
+    receiveQueue_.commit(size);
+    return receiveQueued();
+  }
+  if (left != 0) {
+    std::memcpy(data, receiveQueue_.data(), left);
+    receiveQueue_.clear();
+  }
+  const std::size_t total = left + size;
+  const std::size_t unused = pump(data, total);
+  if (unused == 0) return;
+  if (wanted_ > unused) receiveQueue_.reserve(std::min<std::size_t>(wanted_, kMostReserved));
+  receiveQueue_.append({data + total - unused, unused});
+}
+
+void TcpConnection::receiveQueued() {
+  // Out of the way of whatever a callback does to this connection.
+  detail::ByteQueue bytes;
+  bytes.swap(receiveQueue_);
+  const std::size_t unused = pump(bytes.data(), bytes.size());
+  if (unused == 0) return;
+  bytes.consume(bytes.size() - unused);
+  receiveQueue_.swap(bytes);
+}
+
+void TcpConnection::receiveLeftOver(std::string_view bytes) {
+  receiveQueue_.append(bytes);
+  receiveQueued();
+}
+
+std::size_t TcpConnection::pump(char* data, std::size_t size) {
+  Input input(shared_from_this(), data, size, wanted_);
+  pump_ = &input;
+  while (input.size() != 0 && mayReceive(input)) {
+    const Protocol* spoken = protocol.get();
+    if (spoken == nullptr) {
+      const std::string_view all = input.view();
+      input.consume(all.size());
+      deliverText(all);
+      continue;
+    }
+    const std::size_t before = input.size();
+    spoken->receive(*this, input);
+    if (input.size() == before && protocol.get() == spoken) break;
+  }
+  pump_ = nullptr;
+  if (input.abandoned()) return 0;
+  wanted_ = static_cast<std::uint32_t>(std::min<std::size_t>(input.wanted(), UINT32_MAX));
+  return input.size();
+}
+
+void TcpConnection::deliver(Message message) noexcept {
+  ++statistics.total_request;
+  if (!onMessage) return;
+  try {
+    onMessage(pump_->connection(), message);
+  } catch (...) {
+    handleException();
+  }
+}
+
+void TcpConnection::pauseRecv() {
+  isPaused_ = true;
+  updateWatch();
+}
+
+void TcpConnection::resumeRecv() {
+  if (!isPaused_) return;
+  isPaused_ = false;
+  if (fd_ < 0 || status_ == STATUS_CONNECTING) return;
+  const TcpConnectionPtr pin = shared_from_this();
+  updateWatch();
+  // Differs from Workerman: inside this connection's own onMessage the rest is
+  // delivered when the callback returns, so that a peer cannot cause a
+  // recursion as deep as its messages are many.
+  if (pump_ != nullptr || receiveQueue_.empty()) return;
+  const Workerman::detail::DispatchScope scope(*eventLoop);
+  receiveQueued();
+}
+
+void TcpConnection::peerEnded() {
+  // Differs from Workerman: what is queued for a peer that only stopped sending still leaves.
+  if (!sendQueue_.empty() && (status_ == STATUS_ESTABLISHED || status_ == STATUS_ENDING) && !awaitsGoodbye_) {
+    hasEnded_ = true;
+    status_ = STATUS_CLOSING;
+    updateWatch();
+    return;
+  }
+  lost("the peer closed the connection");
+}
+
+void TcpConnection::updateWatch() noexcept {
+  if (fd_ < 0) return;
+  const bool drains = status_ == STATUS_ENDING || isDraining_;
+  const bool reads = !hasEnded_ && (drains || (!isPaused_ && !stopsReceiving()));
+  poll_.watch((reads ? PollHandle::Readable : 0) | (sendQueue_.empty() ? 0 : PollHandle::Writable));
+}
+
+void TcpConnection::pipe(const TcpConnectionPtr& dest) {
+  const std::weak_ptr<TcpConnection> source = weak_from_this();
+  onMessage = [dest](const TcpConnectionPtr&, std::string_view data) { dest->send(data); };
+  onClose = [dest] { dest->close(); };
+  dest->onBufferFull = [source] {
+    if (const auto connection = source.lock()) connection->pauseRecv();
+  };
+  dest->onBufferDrain = [source] {
+    if (const auto connection = source.lock()) connection->resumeRecv();
+  };
+}
+
+}  // namespace Workerman::Connection

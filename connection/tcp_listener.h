@@ -1,0 +1,45 @@
+#pragma once
+
+/// A listening stream socket and what it accepts (internal).
+
+#include <memory>
+#include <string>
+
+#include "../core/fwd.h"
+#include "../core/listener.h"
+#include "../core/loop_timer.h"
+#include "poll_handle.h"
+#include "protocol.h"
+#include "socket.h"
+
+namespace Workerman::Connection::detail {
+
+class TcpListener final : public Workerman::detail::Listener {
+ public:
+  /// Takes over a listening socket. `unixPath`: the file to remove at the end.
+  TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
+              const Protocol* protocol);
+  ~TcpListener() override;
+
+  void resume() override;
+  void pause() noexcept override;
+  int descriptor() const noexcept override { return socket_.get(); }
+  int port() const noexcept override;
+
+ private:
+  static void onPoll(void* self, int status, int events) noexcept;
+  void acceptAll();
+  void takeOver(FileDescriptor socket, const SocketAddress& peer);
+  void restAWhile();
+
+  Worker& worker_;
+  EventLoop& loop_;
+  FileDescriptor socket_;
+  std::string unixPath_;
+  const Protocol* protocol_;
+  PollHandle poll_;
+  Workerman::detail::LoopTimer rest_;
+  bool isPaused_ = true;
+};
+
+}  // namespace Workerman::Connection::detail

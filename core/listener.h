@@ -1,0 +1,41 @@
+#pragma once
+
+/// Seams to the connection layer, which core must not include: declared here,
+/// defined in connection/ (internal).
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "fwd.h"
+
+namespace Workerman::detail {
+
+/// A socket that a worker listens on. Closes it when destroyed.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  /// Takes connections from now on, and those that waited.
+  virtual void resume() = 0;
+  virtual void pause() noexcept = 0;
+  virtual int descriptor() const noexcept = 0;
+  /// The port it listens on, also where 0 was asked for; 0 for a unix socket.
+  virtual int port() const noexcept = 0;
+};
+
+/// Opens the socket that `worker` names, without accepting yet.
+/// @throws std::runtime_error naming the address and the cause;
+/// std::invalid_argument for an address, protocol or callback that does not fit.
+std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop);
+
+/// How many connections of this thread the framework holds.
+std::size_t heldConnections() noexcept;
+
+/// Starts closing what `worker` accepted; null: all connections of this thread.
+/// `force`: at once, else with good-byes and what is queued.
+void closeConnections(const Worker* worker, bool force);
+
+/// Prepares what the connections of a loop share.
+void attachConnections(EventLoop& loop);
+
+}  // namespace Workerman::detail

@@ -1,0 +1,236 @@
+#include "worker.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <sstream>
+#include <stdexcept>
+
+#include "command_line.h"
+#include "exceptions.h"
+#include "listener.h"
+#include "log.h"
+#include "runtime.h"
+
+namespace Workerman {
+
+using detail::Runtime;
+
+constinit thread_local EventLoop* Worker::globalEvent = nullptr;
+
+Worker::Worker(std::string socketName, SocketContext socketContext)
+    : socketName_(std::move(socketName)), socketContext_(std::move(socketContext)) {
+  Runtime::ofThisThread().add(*this);
+}
+
+Worker::~Worker() {
+  auto& runtime = Runtime::ofThisThread();
+  if (runtime.phase() == Runtime::Phase::Idle && !socketName_.empty() && !hasRun_) {
+    log("a Worker for " + socketName_ + " is destroyed before it ran: it is forgotten");
+  }
+  stop(true);
+  runtime.remove(*this);
+}
+
+// -- one worker -----------------------------------------------------------------
+
+void Worker::start() {
+  hasRun_ = true;
+  stopping = false;
+  const auto pin = weak_from_this().lock();
+  listen(false);
+  if (onWorkerStart) {
+    try {
+      onWorkerStart(this);
+    } catch (...) {
+      detail::withCurrentException([](const std::exception& e) { stopAll(250, detail::describe(e)); });
+    }
+  }
+  if (!stopping) resumeAccept();
+}
+
+void Worker::listen(bool autoAccept) {
+  if (socketName_.empty()) return;
+  if (!listener_) {
+    listener_ = detail::makeListener(*this, *getEventLoop());
+    self_ = weak_from_this().lock();
+    hasRun_ = true;
+    stopping = false;
+  }
+  if (autoAccept) resumeAccept();
+}
+
+void Worker::unlisten() noexcept {
+  pauseAccept();
+  listener_.reset();
+  if (connectionCount_ == 0) self_.reset();
+}
+
+void Worker::pauseAccept() noexcept {
+  if (!listener_ || !isAccepting_) return;
+  listener_->pause();
+  isAccepting_ = false;
+}
+
+void Worker::resumeAccept() {
+  if (!listener_ || isAccepting_) return;
+  isAccepting_ = true;
+  listener_->resume();
+}
+
+void Worker::stop(bool force) {
+  if (stopping || !hasRun_) return;
+  stopping = true;
+  const auto pin = weak_from_this().lock();
+  runStopCallback();
+  unlisten();
+  detail::closeConnections(this, force);
+}
+
+void Worker::runStopCallback() noexcept {
+  try {
+    onWorkerStop(this);
+  } catch (...) {
+    detail::withCurrentException([](const std::exception& e) { detail::log(detail::describe(e)); });
+  }
+}
+
+int Worker::getMainSocket() const noexcept { return listener_ ? listener_->descriptor() : -1; }
+int Worker::getListenPort() const noexcept { return listener_ ? listener_->port() : 0; }
+
+void Worker::connectionStarted() {
+  ++connectionCount_;
+  if (!self_) self_ = weak_from_this().lock();
+}
+
+void Worker::connectionEnded() noexcept {
+  if (--connectionCount_ == 0 && !listener_) self_.reset();
+}
+
+// -- the thread -------------------------------------------------------------------
+
+void Worker::embed(uv_loop_t* loop) {
+  auto& runtime = Runtime::ofThisThread();
+  if (runtime.phase() == Runtime::Phase::Idle) detail::logConfig().embedded = true;
+  runtime.start(loop);
+}
+
+int Worker::runLoop() { return Runtime::ofThisThread().run(); }
+
+void Worker::stopAll(int code, std::string_view log) { Runtime::ofThisThread().stop(code, log); }
+
+const std::vector<Worker*>& Worker::getAllWorkers() noexcept { return Runtime::ofThisThread().workers(); }
+
+EventLoop* Worker::getEventLoop() {
+  if (globalEvent == nullptr) {
+    throw std::runtime_error("there is no event loop in this thread yet: use onWorkerStart, or call embed() first");
+  }
+  return globalEvent;
+}
+
+int Worker::getStatus() noexcept {
+  switch (Runtime::ofThisThread().phase()) {
+    case Runtime::Phase::Running:
+      return STATUS_RUNNING;
+    case Runtime::Phase::Stopping:
+      return STATUS_SHUTDOWN;
+    case Runtime::Phase::Idle:
+      break;
+  }
+  return STATUS_INITIAL;
+}
+
+// -- the process --------------------------------------------------------------------
+
+namespace {
+
+std::vector<std::string> givenArguments;
+
+std::string programPath() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::string("workerman") : path.string();
+}
+
+void prepareLog() {
+  auto& config = detail::logConfig();
+  config.embedded = false;
+  if (Worker::logFile.empty()) {
+    Worker::logFile = std::filesystem::path(programPath()).parent_path() / "workerman.log";
+  }
+  config.logFile = Worker::logFile;
+  config.maxSize = Worker::logFileMaxSize;
+}
+
+/// Says what the first workers ask for and a single process does not give.
+void announce(const std::string& program) {
+  Worker::log("Workerman[" + program + "] start in DEBUG mode");
+  for (const Worker* worker : Worker::getAllWorkers()) {
+    if (worker->count > 1) {
+      Worker::log("worker " + worker->name + ": count is " + std::to_string(worker->count) +
+                  ", but one process serves it in the foreground");
+    }
+  }
+}
+
+[[noreturn]] void finishProcess(int status) {
+  std::cout.flush();
+  std::cerr.flush();
+  std::exit(status);
+}
+
+void installSignals(EventLoop& loop) {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGQUIT}) {
+    loop.onSignal(signal, [] { Worker::stopAll(); });
+  }
+}
+
+}  // namespace
+
+void Worker::runAll(int argc, char** argv) {
+  givenArguments.assign(argv, argv + argc);
+  runAll();
+}
+
+void Worker::runAll() {
+  std::cout << std::unitbuf;
+  const auto arguments = getArgv();
+  const std::string program = std::filesystem::path(programPath()).filename();
+  const auto asked = detail::parseCommand(arguments);
+  if (asked.name.empty()) {
+    safeEcho(detail::usage(arguments.empty() ? program : arguments[0]));
+    finishProcess(0);
+  }
+  prepareLog();
+  if (asked.name != "start" || asked.mode == "-d") {
+    log("Workerman[" + program + "] " + asked.name + (asked.mode.empty() ? "" : " " + asked.mode) +
+        ": only `start` in the foreground is available");
+    finishProcess(1);
+  }
+  auto& runtime = Runtime::ofThisThread();
+  try {
+    announce(program);
+    runtime.start(nullptr);
+    if (runtime.loop() != nullptr) installSignals(*runtime.loop());
+    log("Press Ctrl+C to stop. Start success.");
+    finishProcess(runtime.run());
+  } catch (const std::exception& e) {
+    log("Workerman[" + program + "] " + e.what());
+    finishProcess(1);
+  }
+}
+
+std::vector<std::string> Worker::getArgv() {
+  auto arguments = givenArguments.empty() ? detail::processArguments() : givenArguments;
+  std::istringstream words(command);
+  for (std::string word; words >> word;) arguments.push_back(word);
+  return arguments;
+}
+
+void Worker::log(std::string_view message) { detail::log(message); }
+
+void Worker::safeEcho(std::string_view message, bool decorated) { detail::safeEcho(message, decorated); }
+
+}  // namespace Workerman

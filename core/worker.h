@@ -1,0 +1,176 @@
+#pragma once
+
+/// A worker: the callbacks of one service, and the process-wide controls.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "callback.h"
+#include "connection_view.h"
+#include "event_loop.h"
+#include "fwd.h"
+#include "post_queue.h"
+#include "socket_context.h"
+
+namespace Workerman {
+
+namespace detail {
+class Listener;
+class Runtime;
+}  // namespace detail
+
+/// @see Workerman manual: worker
+///
+/// Made on the stack of `main` (then it outlives runAll()), or in a callback
+/// with std::make_shared, when the framework keeps it while it listens or has
+/// connections. Belongs to the thread that made it.
+class Worker : public std::enable_shared_from_this<Worker> {
+ public:
+  static constexpr const char* VERSION = "5.2.2";
+  static constexpr int STATUS_INITIAL = 0;
+  static constexpr int STATUS_STARTING = 1;
+  static constexpr int STATUS_RUNNING = 2;
+  static constexpr int STATUS_SHUTDOWN = 4;
+  static constexpr int STATUS_RELOADING = 8;
+  static constexpr int DEFAULT_BACKLOG = 102400;
+
+  /// `socketName`: "text://0.0.0.0:5678", "unix:///run/app.sock", … or empty
+  /// for a worker that only runs callbacks. Nothing is opened before it runs.
+  explicit Worker(std::string socketName = {}, SocketContext socketContext = {});
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();
+
+  /// The number of this worker's process, from 0.
+  int id = 0;
+  std::string name = "none";
+  /// How many processes serve it.
+  int count = 1;
+  /// Lets several sockets listen on one address (SO_REUSEPORT).
+  bool reusePort = false;
+  /// tcp, unix or ssl; set by the scheme of the socket's name.
+  std::string transport = "tcp";
+  /// The scheme of a registered protocol; set by the scheme of the socket's name.
+  std::string protocol;
+  /// What it has accepted and not yet closed, by id.
+  const ConnectionView connections{this};
+  bool stopping = false;
+
+  /// @name Callbacks
+  /// A connection takes them as they are when it is accepted.
+  /// @{
+  WorkerCallback onWorkerStart;
+  WorkerCallback onWorkerStop;
+  WorkerConnectionCallback onConnect;
+  WorkerMessageCallback onMessage;
+  WorkerConnectionCallback onClose;
+  WorkerErrorCallback onError;
+  WorkerConnectionCallback onBufferFull;
+  WorkerConnectionCallback onBufferDrain;
+  WorkerHandshakeCallback onWebSocketConnect;
+  WorkerHandshakeCallback onWebSocketConnected;
+  WorkerErrorCallback onWebSocketClose;
+  WorkerPayloadCallback onWebSocketPing;
+  WorkerPayloadCallback onWebSocketPong;
+  /// @}
+
+  /// Opens the socket; for a worker made while others run. `autoAccept` false:
+  /// nothing is accepted until resumeAccept(). Without a socket name: nothing.
+  /// @throws std::runtime_error naming the address and the cause.
+  void listen(bool autoAccept = true);
+  /// Closes the socket; connections stay.
+  void unlisten() noexcept;
+  void pauseAccept() noexcept;
+  void resumeAccept();
+  /// Stops this worker: onWorkerStop, then the socket, then its connections,
+  /// without good-byes if `force`.
+  void stop(bool force = true);
+
+  /// The name given to the constructor, or "none".
+  std::string getSocketName() const { return socketName_.empty() ? "none" : socketName_; }
+  /// The listening descriptor, -1 if there is none.
+  int getMainSocket() const noexcept;
+  /// The port it listens on, also where 0 was asked for; 0 if it does not.
+  int getListenPort() const noexcept;
+
+  // -- the process and the thread ---------------------------------------------
+
+  /// This thread's loop; null before runAll() or embed() and after the end.
+  static constinit thread_local EventLoop* globalEvent;
+  /// Log lines are added here; empty: "workerman.log" beside the program.
+  static inline std::string logFile;
+  /// Bytes; past it the older half of the log file goes. 0: no limit.
+  static inline std::uint64_t logFileMaxSize = 10 * 1024 * 1024;
+  /// Seconds that a stop may take before what is left is cut off.
+  static inline double stopTimeout = 2;
+  /// Words that count as further arguments of the program.
+  static inline std::string command;
+
+  /// Runs the workers of this thread as the command line says. Does not return:
+  /// ends with exit(status), 0 after a stop by signal, 250 after an exception.
+  [[noreturn]] static void runAll();
+  [[noreturn]] static void runAll(int argc, char** argv);
+
+  /// Starts this thread's workers on a loop of the host, which runs it; null:
+  /// on a loop of their own, see runLoop(). Touches no signal, file or
+  /// argument, and may be called again after a stop. What a worker cannot do
+  /// (listening) is thrown, with everything stopped again.
+  /// @throws std::logic_error when this thread's workers run already.
+  static void embed(uv_loop_t* loop = nullptr);
+  /// Blocks until stopAll(); gives its status. @throws std::logic_error without
+  /// embed() before, or when the loop is the host's.
+  static int runLoop();
+  /// Stops all workers and connections of this thread: onWorkerStop first, then
+  /// the connections with good-byes, all within stopTimeout. `code` becomes the
+  /// exit status; `log` is logged with a code other than 0.
+  static void stopAll(int code = 0, std::string_view log = {});
+  /// Hands `fn` to the thread that runs `loop`: the one call that is
+  /// thread-safe. False once there is nobody to run it.
+  template <class F>
+  static bool post(uv_loop_t* loop, F&& fn) {
+    return detail::post(loop, std::forward<F>(fn));
+  }
+
+  /// This thread's workers.
+  static const std::vector<Worker*>& getAllWorkers() noexcept;
+  /// As globalEvent. @throws std::runtime_error when there is none yet.
+  static EventLoop* getEventLoop();
+  /// One of STATUS_*, of this thread.
+  static int getStatus() noexcept;
+  static bool isRunning() noexcept { return getStatus() != STATUS_INITIAL; }
+  static bool getGracefulStop() noexcept { return false; }
+  /// The program's arguments, and the words of `command`.
+  static std::vector<std::string> getArgv();
+  /// One line to the terminal and the log file. Embedded: to stderr.
+  static void log(std::string_view message);
+  /// Text for the terminal, without a line end of its own.
+  static void safeEcho(std::string_view message, bool decorated = false);
+
+  // -- for the library ----------------------------------------------------------
+
+  const SocketContext& socketContext() const noexcept { return socketContext_; }
+  const std::string& socketName() const noexcept { return socketName_; }
+  std::size_t connectionCount() const noexcept { return connectionCount_; }
+  void connectionStarted();
+  void connectionEnded() noexcept;
+  /// Opens the socket, runs onWorkerStart, then accepts.
+  void start();
+
+ private:
+  friend class detail::Runtime;
+  void runStopCallback() noexcept;
+
+  std::string socketName_;
+  SocketContext socketContext_;
+  std::unique_ptr<detail::Listener> listener_;
+  std::size_t connectionCount_ = 0;
+  bool isAccepting_ = false;
+  bool hasRun_ = false;
+  std::shared_ptr<Worker> self_;
+};
+
+}  // namespace Workerman

@@ -1,0 +1,45 @@
+#pragma once
+
+/// text:// and frame:// as connections speak them: without a copy (internal).
+
+#include <memory>
+
+#include "../connection/protocol.h"
+
+namespace Workerman::Protocols::detail {
+
+/// Packages of text that can be measured; the rest is the same for both.
+class PackageProtocol : public Connection::Protocol {
+ public:
+  using Protocol::Protocol;
+  const TypeTag* messageType() const noexcept override { return textTag(); }
+  void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
+  Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
+
+ private:
+  /// Length of the package at the front, 0: not known yet, negative: bad.
+  virtual std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const = 0;
+  virtual std::string_view decode(std::string_view package) const = 0;
+};
+
+class TextProtocol final : public PackageProtocol {
+ public:
+  using PackageProtocol::PackageProtocol;
+  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+
+ private:
+  std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const override;
+  std::string_view decode(std::string_view package) const override;
+};
+
+class FrameProtocol final : public PackageProtocol {
+ public:
+  using PackageProtocol::PackageProtocol;
+  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+
+ private:
+  std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const override;
+  std::string_view decode(std::string_view package) const override;
+};
+
+}  // namespace Workerman::Protocols::detail

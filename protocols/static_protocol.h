@@ -1,0 +1,214 @@
+#pragma once
+
+/// Makes a registered protocol of a class with static functions (internal; use
+/// it through Protocols::add).
+
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "../connection/protocol.h"
+#include "../connection/tcp_connection.h"
+#include "../core/callable_traits.h"
+#include "../core/exceptions.h"
+
+namespace Workerman::Protocols {
+
+/// What a protocol class needs: static functions `input`, `decode`, `encode`,
+/// each of which may leave out the trailing connection.
+/// @see Workerman manual: protocols/how-protocols
+template <class P>
+concept ProtocolInterface = requires(std::string_view buffer, const Connection::TcpConnectionPtr& connection) {
+  requires requires { { P::input(buffer, connection) } -> std::integral; } ||
+      requires { { P::input(buffer) } -> std::integral; };
+  requires requires { P::decode(buffer, connection); } || requires { P::decode(buffer); };
+};
+
+namespace detail {
+
+/// Says in the log why a package is refused.
+void logBadPackage(std::string_view protocol, std::string_view why);
+[[noreturn]] void throwNoEncoding(std::string_view protocol, const TypeTag& type);
+
+template <class E>
+struct FirstParameter {
+  using Type = void;
+};
+template <class First, class... Rest>
+struct FirstParameter<Workerman::detail::TypeList<First, Rest...>> {
+  using Type = std::remove_cvref_t<First>;
+};
+
+template <class P>
+class StaticProtocol final : public Connection::Protocol {
+  using Handle = const Connection::TcpConnectionPtr&;
+
+  static auto callInput(std::string_view buffer, Handle connection) {
+    if constexpr (requires { P::input(buffer, connection); }) {
+      return P::input(buffer, connection);
+    } else {
+      return P::input(buffer);
+    }
+  }
+  static decltype(auto) callDecode(std::string_view package, Handle connection) {
+    if constexpr (requires { P::decode(package, connection); }) {
+      return P::decode(package, connection);
+    } else {
+      return P::decode(package);
+    }
+  }
+
+  /// Whether P::encode takes a V, with or without the connection.
+  template <class V>
+  static constexpr bool encodes = requires(V value, Handle connection) { P::encode(value, connection); } ||
+                                  requires(V value) { P::encode(value); };
+
+  template <class V>
+  static decltype(auto) callEncode(V& value, Connection::TcpConnection& connection) {
+    if constexpr (requires(Handle handle) { P::encode(value, handle); }) {
+      return P::encode(value, connection.shared_from_this());
+    } else {
+      return P::encode(value);
+    }
+  }
+
+  using Decoded = std::remove_cvref_t<decltype(callDecode(std::string_view(), std::declval<Handle>()))>;
+  static constexpr bool kGivesText = std::convertible_to<const Decoded&, std::string_view>;
+
+  /// The type that P::encode declares, if it can be read off.
+  template <class Q>
+  static constexpr auto declaredEncode() {
+    if constexpr (requires { &Q::encode; }) {
+      using List = typename Workerman::detail::Parameters<decltype(&Q::encode)>::Type;
+      return std::type_identity<typename FirstParameter<List>::Type>{};
+    } else {
+      return std::type_identity<void>{};
+    }
+  }
+  using Encoded = typename decltype(declaredEncode<P>())::type;
+
+ public:
+  using Protocol::Protocol;
+
+  const TypeTag* messageType() const noexcept override {
+    return kGivesText ? textTag() : typeTag<Decoded>();
+  }
+
+  void receive(Connection::TcpConnection& connection, Connection::Input& input) const override {
+    while (input.size() != 0 && connection.mayReceive(input)) {
+      std::intmax_t length = static_cast<std::intmax_t>(input.wanted());
+      if (length == 0 && !measure(connection, input, length)) return;
+      if (static_cast<std::uintmax_t>(length) > input.size()) return input.want(static_cast<std::size_t>(length));
+      const std::string_view package(input.data(), static_cast<std::size_t>(length));
+      input.consume(package.size());
+      decodeAndDeliver(connection, package);
+    }
+  }
+
+  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override {
+    if constexpr (encodes<std::string_view>) {
+      return encodeAndSend(connection, text);
+    } else if constexpr (encodes<std::string>) {
+      std::string copy(text);
+      return encodeAndSend(connection, copy);
+    } else {
+      throwNoEncoding(name(), *textTag());
+    }
+  }
+
+  Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override {
+    if constexpr (!std::is_void_v<Encoded>) {
+      if (message.type == typeTag<Encoded>()) return encodeAs<Encoded>(connection, message);
+    }
+    if (message.type == typeTag<Decoded>()) return encodeAs<Decoded>(connection, message);
+    throwNoEncoding(name(), *message.type);
+  }
+
+  void onConnect(Connection::TcpConnection& connection) const override {
+    if constexpr (requires(Handle handle) { P::onConnect(handle); }) {
+      P::onConnect(connection.shared_from_this());
+    } else if constexpr (requires { P::onConnect(); }) {
+      P::onConnect();
+    }
+  }
+
+  void onClose(Connection::TcpConnection& connection) const override {
+    if constexpr (requires(Handle handle) { P::onClose(handle); }) {
+      if (const auto handle = connection.weak_from_this().lock()) P::onClose(handle);
+    } else if constexpr (requires { P::onClose(); }) {
+      P::onClose();
+    }
+  }
+
+ private:
+  /// Asks for the length of the package at the front. False: not known yet, or
+  /// the connection is gone because of what came.
+  bool measure(Connection::TcpConnection& connection, const Connection::Input& input, std::intmax_t& length) const {
+    std::string why;
+    try {
+      length = static_cast<std::intmax_t>(callInput(input.view(), connection.pinned()));
+      if (!connection.mayReceive(input)) return false;  // it closed or paused the connection itself
+      const auto limit = static_cast<std::intmax_t>(std::min<std::size_t>(connection.maxPackageSize, INTMAX_MAX));
+      if (length > 0 && length <= limit) return true;
+      if (length == 0 && input.size() <= static_cast<std::size_t>(limit)) return false;
+      why = "package_length=" + std::to_string(length) +
+            (length < 0 ? "" : ", maxPackageSize=" + std::to_string(limit));
+    } catch (...) {
+      Workerman::detail::withCurrentException(
+          [&](const std::exception& e) { why = Workerman::detail::describe(e); });
+    }
+    logBadPackage(name(), why);
+    connection.destroy();
+    return false;
+  }
+
+  static void decodeAndDeliver(Connection::TcpConnection& connection, std::string_view package) {
+    const auto handle = connection.pinned();
+    try {
+      decltype(auto) decoded = callDecode(package, handle);
+      if (connection.getStatus() != Connection::TcpConnection::STATUS_ESTABLISHED) return;
+      if constexpr (kGivesText) {
+        connection.deliverText(static_cast<std::string_view>(decoded));
+      } else {
+        connection.deliver(Message::of(decoded));
+      }
+    } catch (...) {
+      Workerman::detail::withCurrentException([&](const std::exception& e) { connection.error(e); });
+    }
+  }
+
+  template <class V>
+  Connection::SendResult encodeAs(Connection::TcpConnection& connection, Message message) const {
+    if constexpr (encodes<const V&>) {
+      return encodeAndSend(connection, message.template as<const V>());
+    } else if constexpr (encodes<V&>) {
+      return encodeAndSend(connection, message.template as<V>());
+    } else {
+      throwNoEncoding(name(), *message.type);
+    }
+  }
+
+  template <class V>
+  static Connection::SendResult encodeAndSend(Connection::TcpConnection& connection, V& value) {
+    const auto pin = connection.weak_from_this().lock();
+    try {
+      decltype(auto) encoded = callEncode(value, connection);
+      const std::string_view bytes = encoded;
+      // As in PHP: an encode that gives nothing has kept the message for later.
+      if (bytes.empty()) return Connection::SendResult::buffered();
+      return connection.transmit({}, bytes);
+    } catch (...) {
+      Workerman::detail::withCurrentException([&](const std::exception& e) { connection.error(e); });
+      return Connection::SendResult::failed();
+    }
+  }
+};
+
+}  // namespace detail
+
+}  // namespace Workerman::Protocols

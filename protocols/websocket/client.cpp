@@ -1,0 +1,124 @@
+#include "client.h"
+
+#include <utility>
+#include <variant>
+
+#include "../../connection/async_tcp_connection.h"
+#include "../http/head_parser.h"
+#include "../http/response.h"
+#include "handshake.h"
+#include "json_text.h"
+#include "session.h"
+
+namespace Workerman::Protocols::detail {
+
+using Connection::AsyncTcpConnection;
+using Connection::Input;
+using Connection::SendResult;
+using Connection::TcpConnection;
+
+namespace {
+
+std::string requestFor(TcpConnection& connection, std::string_view key) {
+  HandshakeRequest request;
+  std::string host = "localhost";
+  std::string target = "/";
+  if (const auto* client = dynamic_cast<const AsyncTcpConnection*>(&connection)) {
+    if (!client->getRemoteHost().empty()) host = client->getRemoteHost();
+    target = client->getRemoteURI();
+    request.port = connection.transport == "unix" ? 0 : client->targetPort();
+  }
+  request.host = host;
+  request.target = target;
+  request.secure = connection.transport == "ssl";
+  request.key = key;
+  request.origin = connection.websocketOrigin;
+  request.protocols = connection.websocketClientProtocol;
+  request.headers = &connection.headers;
+  return buildRequest(request);
+}
+
+/// The sub-protocols offered, by the property or by a header of the user's own.
+std::string_view offeredProtocols(const TcpConnection& connection) {
+  if (!connection.websocketClientProtocol.empty()) return connection.websocketClientProtocol;
+  return connection.headers.get("Sec-WebSocket-Protocol").value_or("");
+}
+
+}  // namespace
+
+Session* WebsocketClient::find(const TcpConnection& connection) const {
+  return static_cast<Session*>(connection.stateOf(*this));
+}
+
+Session& WebsocketClient::session(TcpConnection& connection) const {
+  if (Session* known = find(connection)) return *known;
+  auto made = std::make_unique<Session>(*this, connection, Role::Client);
+  Session& session = *made;
+  connection.setProtocolState(std::move(made));
+  return session;
+}
+
+void WebsocketClient::prepare(TcpConnection& connection) const {
+  static_cast<void>(requestFor(connection, "AAAAAAAAAAAAAAAAAAAAAA=="));
+}
+
+void WebsocketClient::onConnect(TcpConnection& connection) const {
+  Session& mine = session(connection);
+  mine.key = newKey();
+  connection.websocketServerProtocol = nullptr;
+  connection.transmitControl(requestFor(connection, mine.key), {});
+}
+
+void WebsocketClient::receive(TcpConnection& connection, Input& input) const {
+  Session& mine = session(connection);
+  if (mine.phase() == Session::Phase::Opening && !upgrade(connection, mine, input)) return;
+  mine.receive(input);
+}
+
+/// Reads the server's answer. True: frames may follow in the same input.
+bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& input) const {
+  auto result = Http::detail::parseResponseHead(input.view(), {}, mine.scanned);
+  if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
+    mine.scanned = incomplete->scanned;
+    return false;
+  }
+  if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) {
+    connection.lost("bad websocket handshake: " + std::string(rejected->cause));
+    return false;
+  }
+  auto& head = std::get<Http::detail::ResponseHead>(result);
+  if (const auto wrong = checkResponse(head, mine.key, offeredProtocols(connection))) {
+    connection.lost("bad websocket handshake: " + *wrong);
+    return false;
+  }
+  input.consume(head.consumed);
+  if (const auto chosen = head.headers.get("Sec-WebSocket-Protocol")) connection.websocketServerProtocol = *chosen;
+  connection.protocolReady();
+  mine.open();
+  const auto response = Http::Response::fromHead(std::move(head));
+  connection.emit(connection.onWebSocketConnect, Message::of(response));
+  return connection.mayReceive(input);
+}
+
+SendResult WebsocketClient::sendText(TcpConnection& connection, std::string_view text) const {
+  return session(connection).sendText(text);
+}
+
+SendResult WebsocketClient::send(TcpConnection& connection, Message message) const {
+  std::string storage;
+  return sendText(connection, websocketText(message, storage));
+}
+
+bool WebsocketClient::beginClose(TcpConnection& connection, int code, std::string_view reason) const {
+  return session(connection).beginClose(code, reason);
+}
+
+void WebsocketClient::beforeClose(TcpConnection& connection, std::string_view cause) const {
+  if (Session* mine = find(connection)) mine->ended(cause);
+}
+
+void WebsocketClient::onDrained(TcpConnection& connection) const {
+  if (Session* mine = find(connection)) mine->drained();
+}
+
+}  // namespace Workerman::Protocols::detail

@@ -1,0 +1,244 @@
+#include "session.h"
+
+#include <stdexcept>
+
+#include "../../connection/loop_io.h"
+#include "../../core/event_loop.h"
+#include "../../core/random.h"
+
+namespace Workerman::Protocols::detail {
+
+using Connection::SendResult;
+using Connection::TcpConnection;
+using Connection::WebsocketType;
+using Connection::detail::LoopIo;
+using Workerman::detail::DispatchScope;
+using Workerman::detail::LoopTimer;
+
+// -- sending --------------------------------------------------------------------
+
+/// A client's frame, masked, in this thread's scratch memory.
+std::string_view Session::frame(std::string_view payload, Opcode opcode) {
+  const MaskKey mask = Workerman::detail::randomMask();
+  char* const bytes = LoopIo::ofThisThread().scratch(kMaxFrameHeader + payload.size());
+  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), role_, mask);
+  maskCopy(bytes + head, payload.data(), payload.size(), mask);
+  return {bytes, head + payload.size()};
+}
+
+SendResult Session::send(std::string_view payload, WebsocketType type) {
+  if (phase_ > Phase::Open) return SendResult::failed();
+  const Opcode opcode = type.isBinary() ? Opcode::Binary : Opcode::Text;
+  if (phase_ == Phase::Opening) {
+    if (!pending_.empty() && !connection_.admits(pending_.size())) return SendResult::failed();
+    if (role_ == Role::Client) {
+      pending_.append(frame(payload, opcode));
+    } else {
+      char head[kMaxFrameHeader];
+      pending_.append({head, encodeFrameHeader(head, opcode, true, false, payload.size(), role_, 0)});
+      pending_.append(payload);
+    }
+    connection_.announceIfFull(pending_.size());
+    return SendResult::buffered();
+  }
+  if (role_ == Role::Client) return connection_.transmit({}, frame(payload, opcode));
+  char head[kMaxFrameHeader];
+  const std::size_t size = encodeFrameHeader(head, opcode, true, false, payload.size(), role_, 0);
+  return connection_.transmit({head, size}, payload);
+}
+
+SendResult Session::sendText(std::string_view text) {
+  if (owesPong_ && phase_ == Phase::Open && text.size() <= kMaxControlPayload) {
+    sendPong(text);
+    return SendResult::sent();
+  }
+  return send(text, connection_.websocketType);
+}
+
+void Session::sendControl(Opcode opcode, std::string_view payload) {
+  char bytes[kMaxFrameHeader + kMaxControlPayload];
+  const MaskKey mask = role_ == Role::Client ? Workerman::detail::randomMask() : 0;
+  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), role_, mask);
+  maskCopy(bytes + head, payload.data(), payload.size(), mask);
+  connection_.transmitControl({bytes, head + payload.size()}, {});
+}
+
+void Session::sendPong(std::string_view payload) {
+  owesPong_ = false;
+  // A peer that pings and does not read gets the latest pong when it reads
+  // again, instead of a queue without end (RFC 6455 section 5.5.3).
+  if (connection_.getSendBufferQueueSize() >= connection_.maxSendBufferSize) {
+    latePong_ = std::make_unique<std::string>(payload);
+  } else {
+    sendControl(Opcode::Pong, payload);
+  }
+}
+
+void Session::drained() {
+  if (!latePong_ || phase_ != Phase::Open) return;
+  const auto payload = std::move(latePong_);
+  sendControl(Opcode::Pong, *payload);
+}
+
+void Session::open() {
+  phase_ = Phase::Open;
+  key = {};
+  if (!pending_.empty()) {
+    Connection::detail::ByteQueue waiting;
+    waiting.swap(pending_);
+    connection_.transmitControl(waiting.view(), {});
+  }
+  startPings();
+}
+
+// -- receiving --------------------------------------------------------------------
+
+void Session::receive(Connection::Input& input) {
+  while (input.size() != 0 && connection_.mayReceive(input)) {
+    const Step step = reader_.next(input.data(), input.size(), connection_.maxPackageSize);
+    input.consume(step.consumed);
+    switch (step.kind) {
+      case Step::Kind::Message:
+        if (phase_ != Phase::Open) break;
+        connection_.websocketMessageType =
+            step.text ? WebsocketType::BINARY_TYPE_BLOB : WebsocketType::BINARY_TYPE_ARRAYBUFFER;
+        connection_.deliverText(step.payload);
+        break;
+      case Step::Kind::Ping:
+        onPing(step.payload);
+        break;
+      case Step::Kind::Pong:
+        awaitsPong_ = false;
+        if (phase_ == Phase::Open) {
+          limitTimer_.reset();
+          connection_.emit(connection_.onWebSocketPong, step.payload);
+        }
+        break;
+      case Step::Kind::Close:
+        return onPeerClose(step.code, step.payload);
+      case Step::Kind::Violation:
+        return fail(step.code, step.payload);
+      case Step::Kind::NeedMore:
+        return input.want(step.wanted);
+    }
+  }
+}
+
+void Session::onPing(std::string_view payload) {
+  if (phase_ != Phase::Open) return;
+  if (!connection_.onWebSocketPing) return sendPong(payload);
+  const std::string copy(payload);
+  owesPong_ = true;
+  connection_.emit(connection_.onWebSocketPing, payload);
+  if (owesPong_ && phase_ == Phase::Open) sendPong(copy);
+  owesPong_ = false;
+}
+
+// -- closing ------------------------------------------------------------------------
+
+bool Session::beginClose(int code, std::string_view reason) {
+  if (code != -1 && !isValidCloseCode(code)) {
+    throw std::invalid_argument("close(" + std::to_string(code) +
+                                "): a websocket's close code is 1000 to 1003, 1007 to 1014 or 3000 to 4999");
+  }
+  if (phase_ == Phase::Opening) return false;
+  if (phase_ != Phase::Open) return true;
+  const auto sent = static_cast<std::uint16_t>(code == -1 ? int{CloseCode::kNormal} : code);
+  phase_ = Phase::Closing;
+  pingTimer_.reset();
+  limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  const auto onLimit = [](void* self) noexcept {
+    auto& connection = static_cast<Session*>(self)->connection_;
+    const auto pin = connection.weak_from_this().lock();
+    const DispatchScope scope(*connection.eventLoop);
+    connection.lost("the peer did not answer the close frame");
+  };
+  limitTimer_->start(connection_.websocketCloseTimeout, onLimit, this);
+  connection_.awaitGoodbye();
+  sendControl(Opcode::Close, closePayload(sent, reason));
+  return true;
+}
+
+void Session::onPeerClose(std::uint16_t code, std::string_view reason) {
+  const std::string why(reason);
+  if (phase_ == Phase::Open) {
+    phase_ = Phase::Closed;
+    sendControl(Opcode::Close, closePayload(code));
+  }
+  phase_ = Phase::Closed;
+  report(code, why);
+  finish();
+}
+
+void Session::fail(std::uint16_t code, std::string_view cause) {
+  const std::string why(cause);
+  if (phase_ == Phase::Open) sendControl(Opcode::Close, closePayload(code, why));
+  phase_ = Phase::Closed;
+  report(code, why);
+  finish();
+}
+
+void Session::finish() {
+  pingTimer_.reset();
+  limitTimer_.reset();
+  if (connection_.stateOf(*owner()) != this) return;  // onWebSocketClose has ended or renewed the connection
+  // The server closes the socket first; a client waits for that
+  // (RFC 6455 section 7.1.1).
+  connection_.linger(role_ == Role::Server);
+}
+
+void Session::report(int code, std::string_view reason) {
+  if (std::exchange(isReported_, true)) return;
+  connection_.emit(connection_.onWebSocketClose, code, reason);
+}
+
+void Session::ended(std::string_view cause) {
+  const bool wasOpen = phase_ == Phase::Open || phase_ == Phase::Closing;
+  phase_ = Phase::Closed;
+  pingTimer_.reset();
+  limitTimer_.reset();
+  if (wasOpen) report(CloseCode::kAbnormal, cause);
+}
+
+// -- is the peer alive? -----------------------------------------------------------------
+
+void Session::startPings() {
+  const double interval = connection_.websocketPingInterval;
+  if (!(interval > 0)) return;
+  pingTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  const auto onInterval = [](void* self) noexcept {
+    auto& session = *static_cast<Session*>(self);
+    const auto pin = session.connection_.weak_from_this().lock();
+    const DispatchScope scope(*session.connection_.eventLoop);
+    session.ping();
+  };
+  pingTimer_->start(interval, onInterval, this, true);
+}
+
+void Session::ping() {
+  const bool isFull = connection_.getSendBufferQueueSize() >= connection_.maxSendBufferSize;
+  if (!isFull) sendControl(Opcode::Ping, {});
+  if (awaitsPong_ || phase_ != Phase::Open) return;
+  const double limit = connection_.websocketPongTimeout < 0 ? connection_.websocketPingInterval
+                                                            : connection_.websocketPongTimeout;
+  if (!(limit > 0)) return;
+  awaitsPong_ = true;
+  bytesAtPing_ = connection_.bytesRead;
+  if (!limitTimer_) limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  const auto onLimit = [](void* self) noexcept {
+    auto& session = *static_cast<Session*>(self);
+    const auto pin = session.connection_.weak_from_this().lock();
+    const DispatchScope scope(*session.connection_.eventLoop);
+    session.pongMissing();
+  };
+  limitTimer_->start(limit, onLimit, this);
+}
+
+void Session::pongMissing() {
+  awaitsPong_ = false;
+  // A long message that is still arriving keeps the pong behind it: that peer lives.
+  if (connection_.bytesRead != bytesAtPing_ && reader_.midMessage()) return;
+  connection_.lost("no pong in time");
+}
+
+}  // namespace Workerman::Protocols::detail

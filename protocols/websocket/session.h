@@ -1,0 +1,80 @@
+#pragma once
+
+/// An open websocket on a connection, whichever side it is (internal).
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "../../connection/byte_queue.h"
+#include "../../connection/protocol.h"
+#include "../../connection/tcp_connection.h"
+#include "../../core/loop_timer.h"
+#include "frame_codec.h"
+
+namespace Workerman::Protocols::detail {
+
+/// Frames in and out, control frames answered, pings, and the closing handshake
+/// of RFC 6455 section 7. The opening handshake is the protocol's business: it
+/// calls open() when that is done.
+class Session : public Connection::ProtocolState {
+ public:
+  Session(const Connection::Protocol& owner, Connection::TcpConnection& connection, Role role) noexcept
+      : ProtocolState(owner), connection_(connection), reader_(role), role_(role) {}
+
+  enum class Phase : std::uint8_t {
+    Opening,  ///< messages to send wait in the session
+    Open,
+    Closing,  ///< our close frame is sent, theirs is awaited
+    Closed,   ///< both are sent, or the peer has broken the rules
+  };
+  Phase phase() const noexcept { return phase_; }
+  std::size_t pendingBytes() const noexcept override { return pending_.size(); }
+
+  /// The upgrade is complete: sends what waited, starts to ping.
+  void open();
+  /// Handles frames until there is too little or the connection does not want more.
+  void receive(Connection::Input& input);
+  Connection::SendResult send(std::string_view payload, Connection::WebsocketType type);
+  /// Inside onWebSocketPing the first send is the pong.
+  Connection::SendResult sendText(std::string_view text);
+  /// Starts the closing handshake with `code`; false before the upgrade.
+  bool beginClose(int code, std::string_view reason);
+  /// The connection ends without a close frame from the peer, unless it has come.
+  void ended(std::string_view cause);
+  /// The send queue is empty: the pong that found it full can go.
+  void drained();
+
+  // What the opening handshake needs to remember.
+  std::string key;
+  std::size_t scanned = 0;
+
+ private:
+  void onPing(std::string_view payload);
+  void sendPong(std::string_view payload);
+  void onPeerClose(std::uint16_t code, std::string_view reason);
+  void fail(std::uint16_t code, std::string_view cause);
+  void sendControl(Opcode opcode, std::string_view payload);
+  void report(int code, std::string_view reason);
+  void finish();
+  void startPings();
+  void ping();
+  void pongMissing();
+  std::string_view frame(std::string_view payload, Opcode opcode);
+
+  Connection::TcpConnection& connection_;
+  FrameReader reader_;
+  Role role_;
+  Phase phase_ = Phase::Opening;
+  bool isReported_ = false;
+  bool awaitsPong_ = false;
+  bool owesPong_ = false;
+  std::int64_t bytesAtPing_ = 0;
+  Connection::detail::ByteQueue pending_;
+  std::unique_ptr<std::string> latePong_;
+  std::unique_ptr<Workerman::detail::LoopTimer> pingTimer_;
+  std::unique_ptr<Workerman::detail::LoopTimer> limitTimer_;
+};
+
+}  // namespace Workerman::Protocols::detail
