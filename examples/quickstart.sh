@@ -23,7 +23,7 @@ stop_all() {
 }
 trap stop_all EXIT
 trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'exit 143' TERM HUP PIPE
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 fail() {
