@@ -212,15 +212,12 @@ void EventLoop::handleCurrentException() noexcept {
   }
 }
 
-int EventLoop::addTimer(double seconds, detail::Task task, bool persistent) {
+int EventLoop::addTimer(double seconds, detail::Task&& task, bool persistent) {
   requireOpen();
+  const std::uint64_t interval = detail::TimerQueue::milliseconds(seconds);
   const int id = detail::TimerQueue::nextId();
-  impl_->timers.add(id, seconds, std::move(task), persistent);
+  impl_->timers.add(id, interval, std::move(task), persistent);
   return id;
-}
-
-void EventLoop::adoptTimer(int id, double seconds, detail::Task task, bool persistent) {
-  impl_->timers.add(id, seconds, std::move(task), persistent);
 }
 
 void EventLoop::watchReadable(int fd, detail::Task task) {

@@ -181,8 +181,7 @@ class EventLoop {
   friend class Timer;
   struct Impl;
 
-  int addTimer(double seconds, detail::Task task, bool persistent);
-  void adoptTimer(int id, double seconds, detail::Task task, bool persistent);
+  int addTimer(double seconds, detail::Task&& task, bool persistent);
   void watchReadable(int fd, detail::Task task);
   void watchWritable(int fd, detail::Task task);
   void watchSignal(int signal, detail::Task task);

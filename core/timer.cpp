@@ -22,7 +22,7 @@ namespace {
 /// A timer that was added before its thread had a loop.
 struct Pending {
   int id;
-  double seconds;
+  std::uint64_t interval;
   detail::Task task;
   bool persistent;
 };
@@ -31,16 +31,16 @@ thread_local std::vector<Pending> pending;
 
 }  // namespace
 
-int Timer::addTask(double seconds, detail::Task task, bool persistent) {
-  detail::TimerQueue::milliseconds(seconds);
+int Timer::addTask(double seconds, detail::Task&& task, bool persistent) {
   if (detail::timerLoop) {
     return detail::timerLoop->addTimer(seconds, std::move(task), persistent);
   }
+  const std::uint64_t interval = detail::TimerQueue::milliseconds(seconds);
   if (detail::timersAllowedBeforeLoop <= 0) {
     throw std::runtime_error("Timer can only be used in workerman running environment");
   }
   const int id = detail::TimerQueue::nextId();
-  pending.push_back({id, seconds, std::move(task), persistent});
+  pending.push_back({id, interval, std::move(task), persistent});
   return id;
 }
 
@@ -86,7 +86,7 @@ void Timer::init(EventLoop* loop) {
   std::vector<Pending> starting;
   starting.swap(pending);
   for (Pending& timer : starting) {
-    loop->adoptTimer(timer.id, timer.seconds, std::move(timer.task), timer.persistent);
+    loop->timers().add(timer.id, timer.interval, std::move(timer.task), timer.persistent);
   }
 }
 

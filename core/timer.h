@@ -59,7 +59,7 @@ class Timer {
   static void init(EventLoop* loop);
 
  private:
-  static int addTask(double seconds, detail::Task task, bool persistent);
+  static int addTask(double seconds, detail::Task&& task, bool persistent);
 };
 
 namespace detail {

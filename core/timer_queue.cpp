@@ -48,13 +48,16 @@ std::uint64_t TimerQueue::milliseconds(double seconds) {
   if (!(seconds >= 0) || std::isinf(seconds)) {
     throw std::invalid_argument("a timer's seconds must be a finite number that is not below 0");
   }
+  if (seconds == 0) {
+    return 0;
+  }
   // The small difference keeps 1.1 s, which is a little more in binary, at 1100.
-  return static_cast<std::uint64_t>(
-      std::max(seconds > 0 ? 1.0 : 0.0, std::ceil(std::min(seconds * 1000, longest) - 1e-6)));
+  const double exact = std::min(seconds * 1000, longest) - 1e-6;
+  const auto whole = exact > 0 ? static_cast<std::uint64_t>(exact) : 0;
+  return whole + (static_cast<double>(whole) < exact || whole == 0 ? 1 : 0);
 }
 
-void TimerQueue::add(int id, double seconds, Task task, bool persistent) {
-  const std::uint64_t interval = milliseconds(seconds);
+void TimerQueue::add(int id, std::uint64_t interval, Task&& task, bool persistent) {
   const std::uint32_t slot = takeSlot(id);
   slots_[slot].task = std::move(task);
   ++applicationCount_;

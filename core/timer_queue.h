@@ -30,8 +30,8 @@ class TimerQueue {
   /// for what is negative or not finite.
   static std::uint64_t milliseconds(double seconds);
 
-  /// Adds an application's timer under `id`, which is not in use.
-  void add(int id, double seconds, Task task, bool persistent);
+  /// Adds an application's timer of that interval under `id`, which is not in use.
+  void add(int id, std::uint64_t milliseconds, Task&& task, bool persistent);
   /// Adds one of the library's and returns its id.
   int add(double seconds, LoopTimer::State& timer, bool persistent);
   /// False if no application's timer has this id.
