@@ -79,9 +79,13 @@ Task makeTask(F&& fn, Args&& args) {
         constexpr int taken = longestPrefix<Fn, Tuple>();
         static_assert(taken >= 0,
                       "a timer's callback takes the arguments given with it, or the first of them");
-        return Task([fn = Fn(std::forward<F>(fn)), args = Tuple(std::forward<Args>(args))](int) mutable {
-          callPrefix(fn, args, std::make_index_sequence<static_cast<std::size_t>(taken)>{});
-        });
+        if constexpr (taken >= 0) {
+          return Task([fn = Fn(std::forward<F>(fn)), args = Tuple(std::forward<Args>(args))](int) mutable {
+            callPrefix(fn, args, std::make_index_sequence<static_cast<std::size_t>(taken)>{});
+          });
+        } else {
+          return {};
+        }
       }
     } else {
       return {};
