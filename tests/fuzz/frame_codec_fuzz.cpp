@@ -38,27 +38,44 @@ void checkStep(const Step& step, std::size_t size, std::size_t limit) {
   }
 }
 
-std::vector<Event> run(Role role, bool compressed, std::size_t limit, std::string_view bytes,
-                       std::size_t piece) {
-  FrameReader reader(role, compressed);
+/// Takes all events out of the bytes from `done` on; returns how far it came.
+std::size_t drain(FrameReader& reader, std::vector<char>& buffer, std::size_t done, std::size_t size,
+                  std::size_t limit, std::vector<Event>& events) {
+  for (;;) {
+    const Step step = reader.next(buffer.data() + done, size - done, limit);
+    checkStep(step, size - done, limit);
+    done += step.consumed;
+    if (step.kind == Step::Kind::NeedMore) {
+      require(step.wanted == 0 || step.wanted > size - done);
+      return done;
+    }
+    events.emplace_back(step.kind, step.text, step.compressed, step.code, std::string(step.payload));
+  }
+}
+
+/// In pieces that arrive behind each other in one place.
+std::vector<Event> inPlace(FrameReader reader, std::size_t limit, std::string_view bytes, std::size_t piece) {
+  std::vector<Event> events;
+  std::vector<char> buffer(bytes.begin(), bytes.end());
+  std::size_t done = 0;
+  for (std::size_t size = 0; size < bytes.size();) {
+    size = std::min(size + piece, bytes.size());
+    done = drain(reader, buffer, done, size, limit, events);
+  }
+  return events;
+}
+
+/// In pieces, what is kept moves to a new place each time, with nothing behind it.
+std::vector<Event> moving(FrameReader reader, std::size_t limit, std::string_view bytes, std::size_t piece) {
   std::vector<Event> events;
   std::vector<char> kept;
-  for (std::size_t at = 0; at < bytes.size();) {
+  for (std::size_t at = 0; at < bytes.size(); at += piece) {
     const std::string_view next = bytes.substr(at, piece);
-    at += next.size();
-    std::vector<char> buffer(kept);
+    std::vector<char> buffer;
+    buffer.reserve(kept.size() + next.size());
+    buffer.assign(kept.begin(), kept.end());
     buffer.insert(buffer.end(), next.begin(), next.end());
-    buffer.shrink_to_fit();
-    std::size_t done = 0;
-    for (bool more = true; more;) {
-      const Step step = reader.next(buffer.data() + done, buffer.size() - done, limit);
-      checkStep(step, buffer.size() - done, limit);
-      done += step.consumed;
-      more = step.kind != Step::Kind::NeedMore;
-      if (more)
-        events.emplace_back(step.kind, step.text, step.compressed, step.code, std::string(step.payload));
-      require(more || step.wanted == 0 || step.wanted > buffer.size() - done);
-    }
+    const std::size_t done = drain(reader, buffer, 0, buffer.size(), limit, events);
     kept.assign(buffer.begin() + static_cast<std::ptrdiff_t>(done), buffer.end());
   }
   return events;
@@ -72,8 +89,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool compressed = (data[0] & 2) != 0;
   const std::size_t limit = (data[0] & 4) != 0 ? 100 : 1 << 20;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
-  const auto whole = run(role, compressed, limit, bytes, bytes.size() + 1);
-  require(whole == run(role, compressed, limit, bytes, 1));
-  require(whole == run(role, compressed, limit, bytes, 1 + data[1]));
+  const auto whole = moving(FrameReader(role, compressed), limit, bytes, bytes.size() + 1);
+  require(whole == inPlace(FrameReader(role, compressed), limit, bytes, 1));
+  require(whole == moving(FrameReader(role, compressed), limit, bytes, 1 + data[1]));
   return 0;
 }

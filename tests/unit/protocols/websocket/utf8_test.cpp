@@ -102,7 +102,7 @@ TEST_CASE("utf8: wrong texts fail at their first bad byte, however they are cut"
 }
 
 TEST_CASE("utf8: the same at every distance from the start of a vector") {
-  for (std::size_t before = 0; before < 40; ++before) {
+  for (std::size_t before = 0; before < 140; ++before) {
     const std::string lead(before, 'x');
     for (const std::string_view text : kValid) {
       const std::string padded = lead + std::string(text) + lead;
@@ -127,6 +127,57 @@ TEST_CASE("utf8: a text that ends inside a character is a legal beginning and no
       CHECK_FALSE(isValidUtf8(part.data(), part.size()));
     }
   }
+}
+
+TEST_CASE("utf8: long texts of neighbouring characters agree with the same byte by byte") {
+  // Every ordered pair of these, repeated over several vectors, valid or not: the wide check and the
+  // bytewise one are written apart.
+  const std::string_view parts[] = {"a"sv,
+                                    "\x7F"sv,
+                                    "\x80"sv,
+                                    "\xBF"sv,
+                                    "\xC0"sv,
+                                    "\xC1\xBF"sv,
+                                    "\xC2"sv,
+                                    "\xC2\x80"sv,
+                                    "\xDF\xBF"sv,
+                                    "\xE0\x9F\xBF"sv,
+                                    "\xE0"sv,
+                                    "\xE0\xA0\x80"sv,
+                                    "\xED\x9F\xBF"sv,
+                                    "\xED\xA0\x80"sv,
+                                    "\xEF\xBF"sv,
+                                    "\xF0\x8F\xBF\xBF"sv,
+                                    "\xF0\x90\x80\x80"sv,
+                                    "\xF4\x8F\xBF\xBF"sv,
+                                    "\xF4\x90\x80\x80"sv,
+                                    "\xF5\x80\x80\x80"sv,
+                                    "\xF8"sv,
+                                    "\xFF"sv,
+                                    "\xF1\x80\x80"sv};
+  for (const std::string_view filler : {"z"sv, "\xC3\xA9"sv, "\xE6\xB1\x89"sv, "\xF0\x9F\x98\x80"sv}) {
+    for (const std::string_view first : parts) {
+      for (const std::string_view second : parts) {
+        for (std::size_t before = 60; before < 100; ++before) {
+          std::string text;
+          while (text.size() + filler.size() <= before) text += filler;
+          text.append(first).append(second);
+          while (text.size() < 200) text += filler;
+          Utf8State bytewise;
+          bool valid = true;
+          for (const char& byte : text) valid = bytewise.feed(&byte, 1);
+          Utf8State whole;
+          if (whole.feed(text.data(), text.size()) != valid || whole.complete() != bytewise.complete()) {
+            CAPTURE(before);
+            CAPTURE(text);
+            REQUIRE(whole.feed(text.data(), text.size()) == valid);
+            REQUIRE(whole.complete() == bytewise.complete());
+          }
+        }
+      }
+    }
+  }
+  CHECK(isValidUtf8("z", 1));
 }
 
 TEST_CASE("utf8: every code point, and every sequence of two bytes, by the definition") {
