@@ -22,13 +22,16 @@ fail() {
   { grep -m 5 -i error "$dir/log"; tail -n 20 "$dir/log"; }
   exit 1
 }
-CXX="$*" meson setup "$dir/build" "$dir/app" --buildtype=debug -Ddefault_library=shared \
+CXX="$*" meson setup "$dir/build" "$dir/app" --buildtype=debug -Dworkerman:default_library=shared \
   --force-fallback-for=workerman >"$dir/log" 2>&1 || fail 'meson setup'
 ninja -C "$dir/build" >"$dir/log" 2>&1 || fail 'build'
 [ ! -e "$dir/build/subprojects/workerman/tests/unit_tests" ] || fail 'a subproject must not build its tests'
 "$dir/build/consumer" >"$dir/log" 2>&1 || fail "the program does not run (status $?)"
 cat "$dir/log"
-if nm -D --defined-only "$dir"/build/subprojects/workerman/libworkerman.so | grep llhttp >"$dir/log"; then
+library=$(find "$dir/build" -type f -name 'libworkerman.so*' | head -n 1)
+nm -D --defined-only "$library" >"$dir/symbols" 2>"$dir/log" || fail 'no shared library was made'
+grep -q Workerman "$dir/symbols" || fail 'the shared library exports nothing'
+if grep llhttp "$dir/symbols" >"$dir/log"; then
   fail 'the shared library exports llhttp'
 fi
 echo 'used as a subproject and as a shared library'
