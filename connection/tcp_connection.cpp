@@ -69,7 +69,9 @@ void TcpConnection::startAccepted() {
 }
 
 void TcpConnection::holdSelf() {
+  if (!self_) ++detail::heldConnections;
   self_ = shared_from_this();
+  ConnectionTable::ofThisThread().add(realId_, *this);
 }
 
 void TcpConnection::adoptSocket(EventLoop& loop, int fd) {

@@ -95,8 +95,13 @@ void Runtime::stop(int code, std::string_view log) {
   exitCode_ = code;
   if (code != 0 && !log.empty()) detail::log(log);
   deadline_ = std::make_unique<LoopTimer>(*loop_);
-  deadline_->start(
-      Worker::stopTimeout, [](void*) noexcept { closeConnections(nullptr, true); }, nullptr);
+  const auto onDeadline = [](void* self) noexcept {
+    auto& runtime = *static_cast<Runtime*>(self);
+    const DispatchScope scope(*runtime.loop_);
+    closeConnections(nullptr, true);
+    runtime.finishNow();
+  };
+  deadline_->start(Worker::stopTimeout, onDeadline, this);
   const std::vector<Worker*> all(workers_.rbegin(), workers_.rend());
   for (Worker* const worker : all) {
     if (std::find(workers_.begin(), workers_.end(), worker) != workers_.end()) worker->stop(false);
@@ -110,7 +115,11 @@ void Runtime::connectionEnded() {
 }
 
 void Runtime::finishIfDone() {
-  if (finishes_ || heldConnections() != 0) return;
+  if (heldConnections() == 0) finishNow();
+}
+
+void Runtime::finishNow() {
+  if (finishes_) return;
   finishes_ = true;
   deadline_.reset();
   // In a moment, when no callback of ours is on the stack any more.

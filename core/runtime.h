@@ -47,6 +47,7 @@ class Runtime {
  private:
   Runtime() = default;
   void finishIfDone();
+  void finishNow();
   void finish() noexcept;
 
   std::vector<Worker*> workers_;
