@@ -1,7 +1,5 @@
 #include "loop_io.h"
 
-#include <cstring>
-
 #include "../core/event_loop.h"
 #include "protocol.h"
 #include "tcp_connection.h"
@@ -32,12 +30,6 @@ char* LoopIo::largeScratch(std::size_t size) {
     largeScratchSize_ = size;
   }
   return largeScratch_.get();
-}
-
-void LoopIo::addToCork(TcpConnection& owner, std::string_view bytes) noexcept {
-  corkOwner_ = &owner;
-  std::memcpy(cork() + corkUsed_, bytes.data(), bytes.size());
-  corkUsed_ += bytes.size();
 }
 
 void LoopIo::bury(EventLoop* loop, std::unique_ptr<ProtocolState> state) {

@@ -45,8 +45,12 @@ class LoopIo {
 
   TcpConnection* corked() const noexcept { return corkOwner_; }
   std::string_view corkedBytes() const noexcept { return {cork(), corkUsed_}; }
-  /// Adds bytes for `owner`, who must be the only one corked.
-  void addToCork(TcpConnection& owner, std::string_view bytes) noexcept;
+  /// Where the next bytes go; then addToCork() says whose and how many.
+  char* corkTail() noexcept { return cork() + corkUsed_; }
+  void addToCork(TcpConnection& owner, std::size_t size) noexcept {
+    corkOwner_ = &owner;
+    corkUsed_ += size;
+  }
   std::size_t corkRoom() const noexcept { return kCorkSize - corkUsed_; }
   void clearCork() noexcept {
     corkOwner_ = nullptr;

@@ -24,12 +24,13 @@ class Protocol;
 class Input {
  public:
   /// `wanted`: what the protocol said of the package at the front last time.
-  Input(TcpConnectionPtr connection, char* data, std::size_t size, std::size_t wanted) noexcept
-      : connection_(std::move(connection)), data_(data), size_(size), wanted_(wanted) {}
+  /// `connection` must outlive this.
+  Input(const TcpConnectionPtr& connection, char* data, std::size_t size, std::size_t wanted) noexcept
+      : connection_(connection), data_(data), size_(size), wanted_(wanted) {}
   Input(const Input&) = delete;
   Input& operator=(const Input&) = delete;
 
-  /// Whose they are; this keeps it alive.
+  /// Whose they are.
   const TcpConnectionPtr& connection() const noexcept { return connection_; }
 
   char* data() const noexcept { return data_; }
@@ -57,7 +58,7 @@ class Input {
   bool abandoned() const noexcept { return abandoned_; }
 
  private:
-  TcpConnectionPtr connection_;
+  const TcpConnectionPtr& connection_;
   char* data_;
   std::size_t size_;
   std::size_t wanted_;

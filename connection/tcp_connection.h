@@ -175,7 +175,15 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
     return !input.abandoned() && !isPaused_ && pump_ == &input && !stopsReceiving();
   }
   /// Hands a decoded message to onMessage and counts it.
-  void deliver(Message message) noexcept;
+  void deliver(const Message& message) noexcept {
+    ++statistics.total_request;
+    if (!onMessage) return;
+    try {
+      onMessage(pump_->connection(), message);
+    } catch (...) {
+      handleException();
+    }
+  }
   void deliverText(std::string_view text) noexcept { deliver(Message::of(text)); }
   /// Sends bytes as application data: buffer limits apply.
   SendResult transmit(std::string_view head, std::string_view body, std::string_view tail = {});
@@ -201,8 +209,11 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void awaitGoodbye() noexcept;
   /// During receive(): a handle of this connection.
   const TcpConnectionPtr& pinned() const noexcept { return pump_->connection(); }
-  /// Lets another connection's corked bytes leave before this one sends.
-  void claimCork() noexcept;
+  /// Room for `size` bytes that will leave with the others of this callback,
+  /// for a protocol that encodes in place: write, then closeCork(). Null: use
+  /// transmit().
+  char* openCork(std::size_t size) noexcept;
+  SendResult closeCork(std::size_t size) noexcept;
   /// Calls a callback; what it throws goes to error().
   template <class Slot, class... Args>
   void emit(const Slot& slot, Args&&... args) noexcept;
@@ -258,14 +269,15 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
 
   struct Parts;
   static void onPoll(void* self, int status, int events) noexcept;
-  void onReadable();
-  void receiveQueued();
-  std::size_t pump(char* data, std::size_t size);
+  void onReadable(const TcpConnectionPtr& pin);
+  void receiveQueued(const TcpConnectionPtr& pin);
+  std::size_t pump(const TcpConnectionPtr& pin, char* data, std::size_t size);
   void peerEnded();
   bool bufferIsFull();
   void enqueue(const Parts& parts, std::size_t skip);
   SendResult push(const Parts& parts);
   std::size_t writeParts(std::string_view corked, const Parts& parts, int& error) noexcept;
+  void claimCork() noexcept;
   void flushCork() noexcept;
   bool flushOwnCork() noexcept;
   void sendFailed();

@@ -32,14 +32,14 @@ void TcpConnection::onPoll(void* self, int status, int events) noexcept {
     // An error shows when reading or writing: ask for both.
     if (status < 0) events = PollHandle::Readable | PollHandle::Writable;
     if ((events & PollHandle::Writable) && !connection.sendQueue_.empty()) connection.writeQueued();
-    if ((events & PollHandle::Readable) && connection.fd_ >= 0) connection.onReadable();
+    if ((events & PollHandle::Readable) && connection.fd_ >= 0) connection.onReadable(pin);
     if (status < 0) connection.updateWatch();
   } catch (...) {
     connection.handleException();
   }
 }
 
-void TcpConnection::onReadable() {
+void TcpConnection::onReadable(const TcpConnectionPtr& pin) {
   auto& io = LoopIo::ofThisThread();
   const std::size_t left = receiveQueue_.size();
   const bool isShared = left <= kSharedLeftOver;
@@ -65,24 +65,24 @@ void TcpConnection::onReadable() {
   if (status_ == STATUS_ENDING || isDraining_) return;  // drained
   if (!isShared) {
     receiveQueue_.commit(size);
-    return receiveQueued();
+    return receiveQueued(pin);
   }
   if (left != 0) {
     std::memcpy(data, receiveQueue_.data(), left);
     receiveQueue_.clear();
   }
   const std::size_t total = left + size;
-  const std::size_t unused = pump(data, total);
+  const std::size_t unused = pump(pin, data, total);
   if (unused == 0) return;
   if (wanted_ > unused) receiveQueue_.reserve(std::min<std::size_t>(wanted_, kMostReserved));
   receiveQueue_.append({data + total - unused, unused});
 }
 
-void TcpConnection::receiveQueued() {
+void TcpConnection::receiveQueued(const TcpConnectionPtr& pin) {
   // Out of the way of whatever a callback does to this connection.
   detail::ByteQueue bytes;
   bytes.swap(receiveQueue_);
-  const std::size_t unused = pump(bytes.data(), bytes.size());
+  const std::size_t unused = pump(pin, bytes.data(), bytes.size());
   if (unused == 0) return;
   bytes.consume(bytes.size() - unused);
   receiveQueue_.swap(bytes);
@@ -90,11 +90,11 @@ void TcpConnection::receiveQueued() {
 
 void TcpConnection::receiveLeftOver(std::string_view bytes) {
   receiveQueue_.append(bytes);
-  receiveQueued();
+  receiveQueued(shared_from_this());
 }
 
-std::size_t TcpConnection::pump(char* data, std::size_t size) {
-  Input input(shared_from_this(), data, size, wanted_);
+std::size_t TcpConnection::pump(const TcpConnectionPtr& pin, char* data, std::size_t size) {
+  Input input(pin, data, size, wanted_);
   pump_ = &input;
   while (input.size() != 0 && mayReceive(input)) {
     const Protocol* spoken = protocol.get();
@@ -109,19 +109,10 @@ std::size_t TcpConnection::pump(char* data, std::size_t size) {
     if (input.size() == before && protocol.get() == spoken) break;
   }
   pump_ = nullptr;
+  if (LoopIo::ofThisThread().corked() == this) flushCork();
   if (input.abandoned()) return 0;
   wanted_ = static_cast<std::uint32_t>(std::min<std::size_t>(input.wanted(), UINT32_MAX));
   return input.size();
-}
-
-void TcpConnection::deliver(Message message) noexcept {
-  ++statistics.total_request;
-  if (!onMessage) return;
-  try {
-    onMessage(pump_->connection(), message);
-  } catch (...) {
-    handleException();
-  }
 }
 
 void TcpConnection::pauseRecv() {
@@ -140,7 +131,7 @@ void TcpConnection::resumeRecv() {
   // recursion as deep as its messages are many.
   if (pump_ != nullptr || receiveQueue_.empty()) return;
   const Workerman::detail::DispatchScope scope(*eventLoop);
-  receiveQueued();
+  receiveQueued(pin);
 }
 
 void TcpConnection::peerEnded() {

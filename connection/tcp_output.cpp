@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <stdexcept>
 
 #include "../core/event_loop.h"
@@ -22,9 +23,27 @@ struct TcpConnection::Parts {
   std::size_t total;
 };
 
-void TcpConnection::claimCork() noexcept {
+inline void TcpConnection::claimCork() noexcept {
   TcpConnection* const other = LoopIo::ofThisThread().corked();
   if (other != nullptr && other != this) other->flushCork();
+}
+
+char* TcpConnection::openCork(std::size_t size) noexcept {
+  if (status_ != STATUS_ESTABLISHED || !sendQueue_.empty() || !eventLoop->isDispatching()) return nullptr;
+  auto& io = LoopIo::ofThisThread();
+  if (io.corked() != nullptr && io.corked() != this) return nullptr;
+  // A long message is worth a copy only where more will follow: input is left to answer.
+  const bool moreToCome = pump_ != nullptr && pump_->size() != 0;
+  const std::size_t limit = moreToCome ? LoopIo::kLongCorkedMessage : LoopIo::kCorkedMessage;
+  return size <= limit && size <= io.corkRoom() ? io.corkTail() : nullptr;
+}
+
+SendResult TcpConnection::closeCork(std::size_t size) noexcept {
+  LoopIo::ofThisThread().addToCork(*this, size);
+  // While this connection's input is parsed, pump() flushes at its end.
+  if (pump_ == nullptr) eventLoop->requestFlush();
+  bytesWritten += static_cast<std::int64_t>(size);
+  return SendResult::sent();
 }
 
 SendResult TcpConnection::sendText(std::string_view text, bool raw) {
@@ -64,25 +83,19 @@ bool TcpConnection::transmitControl(std::string_view head, std::string_view body
 
 SendResult TcpConnection::push(const Parts& parts) {
   if (parts.total == 0) return SendResult::sent();
-  std::string_view corked;
-  if (eventLoop->isDispatching()) {
-    auto& io = LoopIo::ofThisThread();
-    claimCork();
-    // The other one's callbacks may have done anything to this connection.
-    if (fd_ < 0) return SendResult::failed();
-    if (!sendQueue_.empty()) return enqueue(parts, 0), SendResult::buffered();
-    // A long message is worth a copy only where more will follow: input is left to answer.
-    const bool moreToCome = pump_ != nullptr && pump_->size() != 0;
-    const std::size_t limit = moreToCome ? LoopIo::kLongCorkedMessage : LoopIo::kCorkedMessage;
-    if (parts.total <= limit && parts.total <= io.corkRoom()) {
-      for (const auto& piece : parts.piece) io.addToCork(*this, piece);
-      eventLoop->requestFlush();
-      bytesWritten += static_cast<std::int64_t>(parts.total);
-      return SendResult::sent();
+  claimCork();
+  // The other one's callbacks may have done anything to this connection.
+  if (fd_ < 0) return SendResult::failed();
+  if (!sendQueue_.empty()) return enqueue(parts, 0), SendResult::buffered();
+  if (char* tail = openCork(parts.total)) {
+    for (const auto& piece : parts.piece) {
+      if (!piece.empty()) std::memcpy(tail, piece.data(), piece.size());
+      tail += piece.size();
     }
-    if (io.corked() == this) corked = io.corkedBytes();
+    return closeCork(parts.total);
   }
-
+  std::string_view corked;
+  if (const auto& io = LoopIo::ofThisThread(); io.corked() == this) corked = io.corkedBytes();
   int error = 0;
   const std::size_t written = writeParts(corked, parts, error);
   if (!corked.empty()) LoopIo::ofThisThread().clearCork();
@@ -154,7 +167,6 @@ bool TcpConnection::flushOwnCork() noexcept {
 }
 
 void TcpConnection::flushCork() noexcept {
-  const TcpConnectionPtr pin = self_;
   if (!flushOwnCork()) {
     sendFailed();
   } else if (!sendQueue_.empty()) {

@@ -17,14 +17,23 @@ using Workerman::detail::LoopTimer;
 
 // -- sending --------------------------------------------------------------------
 
-/// A client's frame, masked, in this thread's scratch memory.
-std::string_view Session::frame(std::string_view payload, Opcode opcode) {
+namespace {
+
+/// Writes a client's frame, masked with a fresh key, and returns its size.
+std::size_t writeFrame(char* bytes, std::string_view payload, Opcode opcode) {
   const MaskKey mask = Workerman::detail::randomMask();
-  char* const bytes = LoopIo::ofThisThread().scratch(kMaxFrameHeader + payload.size());
-  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), role_, mask);
+  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), Role::Client, mask);
   maskCopy(bytes + head, payload.data(), payload.size(), mask);
-  return {bytes, head + payload.size()};
+  return head + payload.size();
 }
+
+/// The same in this thread's scratch memory.
+std::string_view frame(std::string_view payload, Opcode opcode) {
+  char* const bytes = LoopIo::ofThisThread().scratch(kMaxFrameHeader + payload.size());
+  return {bytes, writeFrame(bytes, payload, opcode)};
+}
+
+}  // namespace
 
 SendResult Session::send(std::string_view payload, WebsocketType type) {
   if (phase_ > Phase::Open) return SendResult::failed();
@@ -41,7 +50,12 @@ SendResult Session::send(std::string_view payload, WebsocketType type) {
     connection_.announceIfFull(pending_.size());
     return SendResult::buffered();
   }
-  if (role_ == Role::Client) return connection_.transmit({}, frame(payload, opcode));
+  if (role_ == Role::Client) {
+    if (char* const bytes = connection_.openCork(kMaxFrameHeader + payload.size())) {
+      return connection_.closeCork(writeFrame(bytes, payload, opcode));
+    }
+    return connection_.transmit({}, frame(payload, opcode));
+  }
   char head[kMaxFrameHeader];
   const std::size_t size = encodeFrameHeader(head, opcode, true, false, payload.size(), role_, 0);
   return connection_.transmit({head, size}, payload);

@@ -61,7 +61,6 @@ class Session : public Connection::ProtocolState {
   void startPings();
   void ping();
   void pongMissing();
-  std::string_view frame(std::string_view payload, Opcode opcode);
 
   Connection::TcpConnection& connection_;
   FrameReader reader_;
