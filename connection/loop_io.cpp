@@ -38,6 +38,11 @@ void LoopIo::bury(EventLoop* loop, std::unique_ptr<ProtocolState> state) {
   if (loop != nullptr) loop->requestFlush();
 }
 
+void LoopIo::release(EventLoop& loop, TcpConnection& connection) {
+  released_.push_back(&connection);
+  loop.requestFlush();
+}
+
 void LoopIo::attachTo(EventLoop& loop) {
   loop.setFlushHook(&LoopIo::onCallbackEnd, this);
 }
@@ -47,6 +52,11 @@ void LoopIo::onCallbackEnd(void* self) noexcept {
   // What flushing calls back may send again.
   while (io.corkOwner_ != nullptr) io.corkOwner_->flushCork();
   io.buried_.clear();
+  while (!io.released_.empty()) {
+    TcpConnection* const connection = io.released_.back();
+    io.released_.pop_back();
+    connection->dropSelf();
+  }
 }
 
 }  // namespace Workerman::Connection::detail

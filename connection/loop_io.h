@@ -59,6 +59,9 @@ class LoopIo {
 
   /// Frees `state` once no callback is running any more.
   void bury(EventLoop* loop, std::unique_ptr<ProtocolState> state);
+  /// Lets go of `connection` once no callback is running any more, so that
+  /// code further up the stack needs no handle of its own.
+  void release(EventLoop& loop, TcpConnection& connection);
 
   /// Makes this the loop's end-of-callback hook.
   void attachTo(EventLoop& loop);
@@ -79,6 +82,7 @@ class LoopIo {
   std::unique_ptr<char[]> largeScratch_;
   std::size_t largeScratchSize_ = 0;
   std::vector<std::unique_ptr<ProtocolState>> buried_;
+  std::vector<TcpConnection*> released_;
 };
 
 }  // namespace Workerman::Connection::detail

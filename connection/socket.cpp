@@ -239,22 +239,6 @@ ssize_t sendParts(int fd, const iovec* parts, int count) noexcept {
   return sent;
 }
 
-ssize_t sendSome(int fd, const void* data, std::size_t size) noexcept {
-  ssize_t sent = -1;
-  do {
-    sent = ::send(fd, data, size, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent;
-}
-
-ssize_t recvSome(int fd, void* buffer, std::size_t size) noexcept {
-  ssize_t received = -1;
-  do {
-    received = ::recv(fd, buffer, size, 0);
-  } while (received < 0 && errno == EINTR);
-  return received;
-}
-
 void setTcpOptions(int fd, bool noDelay) noexcept {
   const int saved = errno;
   setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

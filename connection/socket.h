@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -98,9 +99,19 @@ int acceptFrom(int listener, SocketAddress* peer) noexcept;
 
 /// Bytes written, which may be fewer than given; EINTR is retried. Never raises SIGPIPE.
 ssize_t sendParts(int fd, const iovec* parts, int count) noexcept;
-ssize_t sendSome(int fd, const void* data, std::size_t size) noexcept;
+inline ssize_t sendSome(int fd, const void* data, std::size_t size) noexcept {
+  for (;;) {
+    const ssize_t sent = ::send(fd, data, size, MSG_NOSIGNAL);
+    if (sent >= 0 || errno != EINTR) [[likely]] return sent;
+  }
+}
 /// Bytes read, 0 at the end; EINTR is retried.
-ssize_t recvSome(int fd, void* buffer, std::size_t size) noexcept;
+inline ssize_t recvSome(int fd, void* buffer, std::size_t size) noexcept {
+  for (;;) {
+    const ssize_t received = ::recv(fd, buffer, size, 0);
+    if (received >= 0 || errno != EINTR) [[likely]] return received;
+  }
+}
 
 /// SO_KEEPALIVE and, unless false, TCP_NODELAY; keep-alive after 55 s, every 55 s, one try: as PHP
 /// sets them. What a socket does not support is left out silently.

@@ -69,8 +69,8 @@ void TcpConnection::startAccepted() {
 }
 
 void TcpConnection::holdSelf() {
-  if (!self_) ++detail::heldConnections;
-  self_ = shared_from_this();
+  if (!std::exchange(isHeld_, true)) ++detail::heldConnections;
+  if (!self_) self_ = shared_from_this();
   ConnectionTable::ofThisThread().add(realId_, *this);
 }
 
@@ -228,10 +228,22 @@ void TcpConnection::finalClose() {
 }
 
 void TcpConnection::releaseSelf() {
-  if (!self_) return;
-  const TcpConnectionPtr last = std::move(self_);
+  if (!isHeld_) return;
+  isHeld_ = false;
   --detail::heldConnections;
-  Workerman::detail::Runtime::ofThisThread().connectionEnded();
+  auto& runtime = Workerman::detail::Runtime::ofThisThread();
+  if (runtime.loop() == nullptr || !runtime.loop()->isDispatching()) {
+    dropSelf();
+  } else if (!std::exchange(isParked_, true)) {
+    LoopIo::ofThisThread().release(*runtime.loop(), *this);
+  }
+  runtime.connectionEnded();
+}
+
+void TcpConnection::dropSelf() noexcept {
+  isParked_ = false;
+  if (isHeld_) return;
+  const TcpConnectionPtr last = std::move(self_);
 }
 
 }  // namespace Workerman::Connection

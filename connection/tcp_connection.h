@@ -269,15 +269,14 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
 
   struct Parts;
   static void onPoll(void* self, int status, int events) noexcept;
-  void onReadable(const TcpConnectionPtr& pin);
-  void receiveQueued(const TcpConnectionPtr& pin);
-  std::size_t pump(const TcpConnectionPtr& pin, char* data, std::size_t size);
+  void onReadable();
+  void receiveQueued();
+  std::size_t pump(char* data, std::size_t size);
   void peerEnded();
   bool bufferIsFull();
   void enqueue(const Parts& parts, std::size_t skip);
   SendResult push(const Parts& parts);
   std::size_t writeParts(std::string_view corked, const Parts& parts, int& error) noexcept;
-  void claimCork() noexcept;
   void flushCork() noexcept;
   bool flushOwnCork() noexcept;
   void sendFailed();
@@ -286,6 +285,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void tellClosed(std::string_view cause) noexcept;
   void releaseCallbacks() noexcept;
   void finalClose();
+  void dropSelf() noexcept;
 
   const std::int64_t realId_;
   bool isPaused_ = false;
@@ -299,7 +299,11 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   Input* pump_ = nullptr;
   std::unique_ptr<ProtocolState> protocolState_;
   std::unique_ptr<Workerman::detail::LoopTimer> lingerTimer_;
+  /// Set while the framework holds this, and until the callbacks that run when
+  /// it lets go have returned: no event needs a handle of its own.
   TcpConnectionPtr self_;
+  bool isHeld_ = false;
+  bool isParked_ = false;
 };
 
 template <class Slot, class... Args>

@@ -26,20 +26,19 @@ constexpr std::size_t kMostReserved = 1024 * 1024;
 
 void TcpConnection::onPoll(void* self, int status, int events) noexcept {
   auto& connection = *static_cast<TcpConnection*>(self);
-  const TcpConnectionPtr pin = connection.self_;
   const Workerman::detail::DispatchScope scope(*connection.eventLoop);
   try {
     // An error shows when reading or writing: ask for both.
     if (status < 0) events = PollHandle::Readable | PollHandle::Writable;
     if ((events & PollHandle::Writable) && !connection.sendQueue_.empty()) connection.writeQueued();
-    if ((events & PollHandle::Readable) && connection.fd_ >= 0) connection.onReadable(pin);
+    if ((events & PollHandle::Readable) && connection.fd_ >= 0) connection.onReadable();
     if (status < 0) connection.updateWatch();
   } catch (...) {
     connection.handleException();
   }
 }
 
-void TcpConnection::onReadable(const TcpConnectionPtr& pin) {
+void TcpConnection::onReadable() {
   auto& io = LoopIo::ofThisThread();
   const std::size_t left = receiveQueue_.size();
   const bool isShared = left <= kSharedLeftOver;
@@ -65,24 +64,24 @@ void TcpConnection::onReadable(const TcpConnectionPtr& pin) {
   if (status_ == STATUS_ENDING || isDraining_) return;  // drained
   if (!isShared) {
     receiveQueue_.commit(size);
-    return receiveQueued(pin);
+    return receiveQueued();
   }
   if (left != 0) {
     std::memcpy(data, receiveQueue_.data(), left);
     receiveQueue_.clear();
   }
   const std::size_t total = left + size;
-  const std::size_t unused = pump(pin, data, total);
+  const std::size_t unused = pump(data, total);
   if (unused == 0) return;
   if (wanted_ > unused) receiveQueue_.reserve(std::min<std::size_t>(wanted_, kMostReserved));
   receiveQueue_.append({data + total - unused, unused});
 }
 
-void TcpConnection::receiveQueued(const TcpConnectionPtr& pin) {
+void TcpConnection::receiveQueued() {
   // Out of the way of whatever a callback does to this connection.
   detail::ByteQueue bytes;
   bytes.swap(receiveQueue_);
-  const std::size_t unused = pump(pin, bytes.data(), bytes.size());
+  const std::size_t unused = pump(bytes.data(), bytes.size());
   if (unused == 0) return;
   bytes.consume(bytes.size() - unused);
   receiveQueue_.swap(bytes);
@@ -90,11 +89,11 @@ void TcpConnection::receiveQueued(const TcpConnectionPtr& pin) {
 
 void TcpConnection::receiveLeftOver(std::string_view bytes) {
   receiveQueue_.append(bytes);
-  receiveQueued(shared_from_this());
+  receiveQueued();
 }
 
-std::size_t TcpConnection::pump(const TcpConnectionPtr& pin, char* data, std::size_t size) {
-  Input input(pin, data, size, wanted_);
+std::size_t TcpConnection::pump(char* data, std::size_t size) {
+  Input input(self_, data, size, wanted_);
   pump_ = &input;
   while (input.size() != 0 && mayReceive(input)) {
     const Protocol* spoken = protocol.get();
@@ -124,14 +123,13 @@ void TcpConnection::resumeRecv() {
   if (!isPaused_) return;
   isPaused_ = false;
   if (fd_ < 0 || status_ == STATUS_CONNECTING) return;
-  const TcpConnectionPtr pin = shared_from_this();
   updateWatch();
   // Differs from Workerman: inside this connection's own onMessage the rest is
   // delivered when the callback returns, so that a peer cannot cause a
   // recursion as deep as its messages are many.
   if (pump_ != nullptr || receiveQueue_.empty()) return;
   const Workerman::detail::DispatchScope scope(*eventLoop);
-  receiveQueued(pin);
+  receiveQueued();
 }
 
 void TcpConnection::peerEnded() {

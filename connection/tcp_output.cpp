@@ -9,9 +9,9 @@
 #include <stdexcept>
 
 #include "../core/event_loop.h"
-#include "loop_io.h"
 #include "socket.h"
 #include "tcp_connection.h"
+#include "tcp_cork.h"
 
 namespace Workerman::Connection {
 
@@ -23,31 +23,7 @@ struct TcpConnection::Parts {
   std::size_t total;
 };
 
-inline void TcpConnection::claimCork() noexcept {
-  TcpConnection* const other = LoopIo::ofThisThread().corked();
-  if (other != nullptr && other != this) other->flushCork();
-}
-
-char* TcpConnection::openCork(std::size_t size) noexcept {
-  if (status_ != STATUS_ESTABLISHED || !sendQueue_.empty() || !eventLoop->isDispatching()) return nullptr;
-  auto& io = LoopIo::ofThisThread();
-  if (io.corked() != nullptr && io.corked() != this) return nullptr;
-  // A long message is worth a copy only where more will follow: input is left to answer.
-  const bool moreToCome = pump_ != nullptr && pump_->size() != 0;
-  const std::size_t limit = moreToCome ? LoopIo::kLongCorkedMessage : LoopIo::kCorkedMessage;
-  return size <= limit && size <= io.corkRoom() ? io.corkTail() : nullptr;
-}
-
-SendResult TcpConnection::closeCork(std::size_t size) noexcept {
-  LoopIo::ofThisThread().addToCork(*this, size);
-  // While this connection's input is parsed, pump() flushes at its end.
-  if (pump_ == nullptr) eventLoop->requestFlush();
-  bytesWritten += static_cast<std::int64_t>(size);
-  return SendResult::sent();
-}
-
 SendResult TcpConnection::sendText(std::string_view text, bool raw) {
-  claimCork();
   if (!mayStillSend()) return SendResult::failed();
   if (!raw) {
     if (const Protocol* spoken = protocol.get()) return spoken->sendText(*this, text);
@@ -56,7 +32,6 @@ SendResult TcpConnection::sendText(std::string_view text, bool raw) {
 }
 
 SendResult TcpConnection::sendValue(Message value) {
-  claimCork();
   if (!mayStillSend()) return SendResult::failed();
   if (const Protocol* spoken = protocol.get()) return spoken->send(*this, value);
   throw std::invalid_argument("a connection without a protocol sends text, not " +
@@ -83,11 +58,12 @@ bool TcpConnection::transmitControl(std::string_view head, std::string_view body
 
 SendResult TcpConnection::push(const Parts& parts) {
   if (parts.total == 0) return SendResult::sent();
-  claimCork();
-  // The other one's callbacks may have done anything to this connection.
+  char* tail = openCork(parts.total);
+  // Another connection's corked bytes left first, and its callbacks may have
+  // done anything to this one.
   if (fd_ < 0) return SendResult::failed();
   if (!sendQueue_.empty()) return enqueue(parts, 0), SendResult::buffered();
-  if (char* tail = openCork(parts.total)) {
+  if (tail != nullptr) {
     for (const auto& piece : parts.piece) {
       if (!piece.empty()) std::memcpy(tail, piece.data(), piece.size());
       tail += piece.size();

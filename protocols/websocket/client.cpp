@@ -46,12 +46,16 @@ std::string_view offeredProtocols(const TcpConnection& connection) {
 
 }  // namespace
 
-Session* WebsocketClient::find(const TcpConnection& connection) const {
+inline Session* WebsocketClient::find(const TcpConnection& connection) const {
   return static_cast<Session*>(connection.stateOf(*this));
 }
 
-Session& WebsocketClient::session(TcpConnection& connection) const {
-  if (Session* known = find(connection)) return *known;
+inline Session& WebsocketClient::session(TcpConnection& connection) const {
+  if (Session* known = find(connection)) [[likely]] return *known;
+  return makeSession(connection);
+}
+
+Session& WebsocketClient::makeSession(TcpConnection& connection) const {
   auto made = std::make_unique<Session>(*this, connection, Role::Client);
   Session& session = *made;
   connection.setProtocolState(std::move(made));

@@ -28,6 +28,7 @@ class WebsocketClient final : public Connection::Protocol {
  private:
   Session* find(const Connection::TcpConnection& connection) const;
   Session& session(Connection::TcpConnection& connection) const;
+  Session& makeSession(Connection::TcpConnection& connection) const;
   bool upgrade(Connection::TcpConnection& connection, Session& session, Connection::Input& input) const;
 };
 

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "../../connection/loop_io.h"
+#include "../../connection/tcp_cork.h"
 #include "../../core/event_loop.h"
 #include "../../core/random.h"
 
