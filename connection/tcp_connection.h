@@ -145,6 +145,10 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// @see Workerman manual: tcp-connection/pipe
   void pipe(const TcpConnectionPtr& dest);
 
+  /// Drops the first `length` bytes of what waits to be parsed, for a protocol's
+  /// input() that has dealt with them itself.
+  void consumeRecvBuffer(std::size_t length);
+
   /// Closes at once: what is corked is written, without waiting; what is queued
   /// is lost. onClose has run when this returns.
   void destroy();

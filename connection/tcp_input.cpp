@@ -114,6 +114,18 @@ std::size_t TcpConnection::pump(char* data, std::size_t size) {
   return input.size();
 }
 
+void TcpConnection::consumeRecvBuffer(std::size_t length) {
+  if (pump_ != nullptr) {
+    pump_->consume(std::min(length, pump_->size()));
+  } else {
+    receiveQueue_.consume(length);
+  }
+}
+
+std::size_t TcpConnection::getRecvBufferQueueSize() const noexcept {
+  return pump_ != nullptr ? pump_->size() : receiveQueue_.size();
+}
+
 void TcpConnection::pauseRecv() {
   isPaused_ = true;
   updateWatch();
