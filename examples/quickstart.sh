@@ -8,6 +8,9 @@
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+program=build/quickstart/examples/ws_client
+# The tests hand over the program that they have built.
+[ $# -eq 0 ] || program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 cd "$root" || exit 1
 # shellcheck source=tests/support/packages.sh
 . tests/support/packages.sh
@@ -60,7 +63,7 @@ start_server() {
   port=$(sed -n 's/^port //p' "$work/server")
 }
 
-# -- what is needed, and the build (a program given as argument is used as it is)
+# -- what is needed, and the build
 need python3 have python3
 need python3-websockets find_python
 if [ $# -eq 0 ]; then need_build_tools; fi
@@ -68,7 +71,6 @@ install_missing || exit 1
 find_python || fail 'no Python with the module websockets was found'
 
 work=$(mktemp -d) || exit 1
-program=${1:-build/quickstart/examples/ws_client}
 if [ $# -eq 0 ]; then
   say 'Building the library and examples/ws_client.cpp'
   [ -f build/quickstart/build.ninja ] || meson setup build/quickstart -Dtests=disabled >"$work/build" 2>&1
