@@ -4,23 +4,39 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
-#include <new>
+#include <deque>
+#include <mutex>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 namespace Workerman::Connection::detail {
 
-/// Lives until the look-up has ended, be its owner gone or not.
+/// Shared by the loop's thread and the one that looks up: lives until both are done with it.
 struct Resolution::Request {
-  uv_getaddrinfo_t look{};
-  ResolveCallback callback;
+  ~Request() { uv_freeaddrinfo(found); }
+
+  static void onWakeUp(uv_async_t* async) noexcept;
+  /// In a thread of the pool; `loop` is its own, null with the reason in `error`.
+  void lookUp(uv_loop_t* loop, int error) noexcept;
+  void closeWakeUp() noexcept;
+
+  std::string host;
   std::uint16_t port = 0;
-  /// Why libuv would not even begin; empty when it did.
-  std::string refusal;
-  /// Set while libuv holds the request.
+
+  // The loop's thread only.
+  ResolveCallback callback;
+  uv_async_t wakeUp{};
+  /// Set while libuv holds `wakeUp`.
   std::shared_ptr<Request> self;
 
-  static void finished(uv_getaddrinfo_t* look, int status, addrinfo* found) noexcept;
+  std::mutex mutex;
+  bool isAwaited = true;      // guarded; with it `wakeUp` is open
+  int status = 0;             // guarded
+  addrinfo* found = nullptr;  // guarded
 };
 
 namespace {
@@ -57,23 +73,110 @@ bool isSameAddress(const SocketAddress& left, const SocketAddress& right) noexce
 
 }  // namespace
 
-void Resolution::Request::finished(uv_getaddrinfo_t* look, int status, addrinfo* found) noexcept {
+/// Threads that look names up, made when there is work and gone when there is none.
+///
+/// Why not libuv's own: it joins them when the process exits, so that a look-up of a resolver that
+/// cannot be reached would hold up the exit, and a host's uv_run(), for as long as it takes.
+class LookUpThreads {
+ public:
+  using Work = std::shared_ptr<Resolution::Request>;
+
+  /// Never destroyed: a thread may still be busy while the process exits.
+  static LookUpThreads& get() {
+    static auto* const instance = new LookUpThreads;
+    return *instance;
+  }
+
+  void add(Work work) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(work));
+    if (count_ == kMost) return;
+    try {
+      start();
+    } catch (const std::system_error&) {
+      if (count_ != 0) return;  // The others will come to it.
+      waiting_.pop_back();
+      throw;
+    }
+  }
+
+ private:
+  static constexpr int kMost = 16;
+
+  /// Signals are for the threads that know what to do with them.
+  void start() {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      std::thread([this] { run(); }).detach();
+      ++count_;
+    } catch (...) {
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  void run() noexcept {
+    uv_loop_t loop;
+    const int error = uv_loop_init(&loop);
+    std::unique_lock lock(mutex_);
+    while (!waiting_.empty()) {
+      const Work work = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      work->lookUp(error == 0 ? &loop : nullptr, error);
+      lock.lock();
+    }
+    --count_;
+    lock.unlock();
+    if (error == 0) uv_loop_close(&loop);
+  }
+
+  std::mutex mutex_;
+  std::deque<Work> waiting_;
+  int count_ = 0;
+};
+
+void Resolution::Request::lookUp(uv_loop_t* loop, int error) noexcept {
+  {
+    const std::lock_guard lock(mutex);
+    if (!isAwaited) return;
+  }
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  uv_getaddrinfo_t look{};
+  // Without a callback it does its work here and now.
+  if (error == 0) error = uv_getaddrinfo(loop, &look, nullptr, host.c_str(), nullptr, &hints);
+  const std::lock_guard lock(mutex);
+  status = error;
+  found = error == 0 ? look.addrinfo : nullptr;
+  if (isAwaited) uv_async_send(&wakeUp);
+}
+
+void Resolution::Request::onWakeUp(uv_async_t* async) noexcept {
   // Keeps it alive to the end of this call; the callback may drop the owner's share.
-  const std::shared_ptr<Request> request = std::move(static_cast<Request*>(look->data)->self);
+  const std::shared_ptr<Request> request = static_cast<Request*>(async->data)->self;
+  request->closeWakeUp();
   const ResolveCallback callback = std::exchange(request->callback, nullptr);
   std::vector<SocketAddress> addresses;
-  std::string error = std::move(request->refusal);
-  if (status == 0 && callback && error.empty()) {
-    addresses = collectAddresses(found, request->port);
-  }
-  uv_freeaddrinfo(found);
-  if (!callback) {
-    return;
-  }
-  if (addresses.empty() && error.empty()) {
-    error = status == 0 ? ::gai_strerror(EAI_NONAME) : describe(status);
+  std::string error;
+  if (request->status == 0) addresses = collectAddresses(request->found, request->port);
+  if (addresses.empty()) {
+    error = request->status == 0 ? ::gai_strerror(EAI_NONAME) : describe(request->status);
   }
   callback(std::move(addresses), std::move(error));
+}
+
+void Resolution::Request::closeWakeUp() noexcept {
+  {
+    const std::lock_guard lock(mutex);
+    isAwaited = false;
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(&wakeUp),
+           [](uv_handle_t* handle) { static_cast<Request*>(handle->data)->self.reset(); });
 }
 
 Resolution& Resolution::operator=(Resolution&& other) noexcept {
@@ -89,8 +192,8 @@ void Resolution::cancel() noexcept {
   if (request != nullptr && request->callback) {
     // Moved out first: what it captured may own this object.
     const ResolveCallback forgotten = std::exchange(request->callback, nullptr);
-    // Fails when a thread is at it already; then it ends into nothing.
-    uv_cancel(reinterpret_cast<uv_req_t*>(&request->look));
+    // A thread that is at it already ends into nothing.
+    request->closeWakeUp();
   }
 }
 
@@ -99,27 +202,21 @@ bool Resolution::isPending() const noexcept {
 }
 
 Resolution resolve(uv_loop_s* loop, const std::string& host, std::uint16_t port, ResolveCallback callback) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
   auto request = std::make_shared<Resolution::Request>();
-  request->callback = std::move(callback);
+  request->host = host;
   request->port = port;
-  request->look.data = request.get();
-  const auto start = [&](const char* name) {
-    return uv_getaddrinfo(loop, &request->look, Resolution::Request::finished, name, nullptr, &hints);
-  };
-  const int status = start(host.c_str());
-  if (status != 0) {
-    // libuv takes no such name at all. A literal takes its place to bring the error round, since
-    // the callback never runs before this returns.
-    request->refusal = describe(status);
-    hints.ai_flags = AI_NUMERICHOST;
-    if (start("0.0.0.0") != 0) {
-      throw std::bad_alloc();
-    }
+  if (const int error = uv_async_init(loop, &request->wakeUp, &Resolution::Request::onWakeUp); error < 0) {
+    throw std::runtime_error("cannot look up " + host + ": " + uv_strerror(error));
   }
+  request->wakeUp.data = request.get();
   request->self = request;
+  try {
+    LookUpThreads::get().add(request);
+  } catch (...) {
+    request->closeWakeUp();
+    throw;
+  }
+  request->callback = std::move(callback);
   Resolution resolution;
   resolution.request_ = std::move(request);
   return resolution;

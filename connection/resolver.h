@@ -16,8 +16,9 @@ namespace Workerman::Connection::detail {
 /// Given the addresses found, or none and why in the resolver's words.
 using ResolveCallback = std::function<void(std::vector<SocketAddress> addresses, std::string error)>;
 
-/// A name look-up under way. Destroying it forgets the callback; the look-up itself then ends into
-/// nothing, at the latest when the resolver gives up, and keeps its loop alive until then.
+/// A name look-up under way, which keeps its loop running. Destroying it forgets the callback; the
+/// look-up itself may go on in its thread and ends into nothing. Neither a loop nor the process' exit
+/// waits for it.
 class Resolution {
  public:
   Resolution() noexcept = default;
@@ -32,16 +33,18 @@ class Resolution {
 
  private:
   struct Request;
+  friend class LookUpThreads;
   friend Resolution resolve(uv_loop_s* loop, const std::string& host, std::uint16_t port,
                             ResolveCallback callback);
 
   std::shared_ptr<Request> request_;
 };
 
-/// Looks `host` up on libuv's thread pool and calls back on the loop's thread, once, never before
+/// Looks `host` up in another thread and calls back on the loop's thread, once, never before
 /// it returns. An IP literal (with or without a zone) is only converted. The addresses come IPv6 and
 /// IPv4 interleaved, in the resolver's order of preference, each with `port`.
 /// `callback` must not throw: an exception ends the program.
+/// @throws std::runtime_error when the system refuses a thread or a handle.
 [[nodiscard]] Resolution resolve(uv_loop_s* loop, const std::string& host, std::uint16_t port,
                                  ResolveCallback callback);
 

@@ -37,6 +37,7 @@ TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket,
 }
 
 TcpListener::~TcpListener() {
+  if (isGone_ != nullptr) *isGone_ = true;
   poll_.close();
   if (!unixPath_.empty()) ::unlink(unixPath_.c_str());
 }
@@ -58,17 +59,18 @@ void TcpListener::onPoll(void* self, int, int) noexcept {
   auto& listener = *static_cast<TcpListener*>(self);
   const auto worker = listener.worker_.weak_from_this().lock();
   const Workerman::detail::DispatchScope scope(listener.loop_);
-  listener.loop_.guarded([&] { listener.acceptAll(); });
+  bool isGone = false;
+  listener.isGone_ = &isGone;
+  listener.loop_.guarded([&] { listener.acceptAll(isGone); });
+  if (!isGone) listener.isGone_ = nullptr;
 }
 
-void TcpListener::acceptAll() {
-  Worker& worker = worker_;
-  const int descriptor = socket_.get();
+void TcpListener::acceptAll(const bool& isGone) {
   for (int taken = 0; taken < kAcceptBatch; ++taken) {
     // A callback may pause or close this listener.
-    if (worker.getMainSocket() != descriptor || isPaused_) return;
+    if (isGone || isPaused_) return;
     SocketAddress peer;
-    FileDescriptor socket(acceptFrom(descriptor, &peer));
+    FileDescriptor socket(acceptFrom(socket_.get(), &peer));
     if (socket) {
       takeOver(std::move(socket), peer);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -185,6 +187,10 @@ void closeConnections(const Worker* worker, bool force) {
       connection->close();
     }
   }
+}
+
+void disownConnections(const Worker& worker) noexcept {
+  for (const auto& [id, connection] : worker.connections) connection->worker = nullptr;
 }
 
 void attachConnections(EventLoop& loop) { LoopIo::ofThisThread().attachTo(loop); }

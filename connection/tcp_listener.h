@@ -28,7 +28,7 @@ class TcpListener final : public Workerman::detail::Listener {
 
  private:
   static void onPoll(void* self, int status, int events) noexcept;
-  void acceptAll();
+  void acceptAll(const bool& isGone);
   void takeOver(FileDescriptor socket, const SocketAddress& peer);
   void restAWhile();
 
@@ -40,6 +40,8 @@ class TcpListener final : public Workerman::detail::Listener {
   PollHandle poll_;
   Workerman::detail::LoopTimer rest_;
   bool isPaused_ = true;
+  /// Set while accepting: becomes true when this is destroyed meanwhile.
+  bool* isGone_ = nullptr;
 };
 
 }  // namespace Workerman::Connection::detail

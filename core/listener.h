@@ -35,6 +35,9 @@ std::size_t heldConnections() noexcept;
 /// `force`: at once, else with good-byes and what is queued.
 void closeConnections(const Worker* worker, bool force);
 
+/// Makes the connections that are left of `worker` nobody's.
+void disownConnections(const Worker& worker) noexcept;
+
 /// Prepares what the connections of a loop share.
 void attachConnections(EventLoop& loop);
 

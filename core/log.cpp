@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
@@ -118,7 +119,7 @@ void log(std::string_view message, bool decorated) noexcept {
   try {
     const LogConfig& config = logConfig();
     const std::string_view text = trimmed(message);
-    if (config.embedded) {
+    if (std::atomic_ref(logConfig().embedded).load()) {
       print(stderr, std::string(text) + '\n');
       return;
     }

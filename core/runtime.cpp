@@ -40,25 +40,18 @@ void Runtime::remove(Worker& worker) noexcept {
   timersAllowedBeforeLoop = static_cast<int>(workers_.size());
 }
 
-void Runtime::start(uv_loop_t* host) {
+void Runtime::start(uv_loop_t* host, void (*prepare)(EventLoop& loop)) {
+  // Stopped, with nothing left to wait for: only the last step is missing.
+  if (phase_ == Phase::Stopping && finishes_ && !loop_->isDispatching()) finish();
   if (phase_ != Phase::Idle) {
-    throw std::logic_error("the workers of this thread run already; stopAll() ends them");
+    throw std::logic_error(phase_ == Phase::Running
+                               ? "the workers of this thread run already; stopAll() ends them"
+                               : "the workers of this thread are still stopping: run the loop until they have");
   }
-  loop_ = host != nullptr ? std::make_unique<EventLoop>(host) : std::make_unique<EventLoop>();
-  phase_ = Phase::Running;
-  exitCode_ = 0;
-  finishes_ = false;
-  Worker::globalEvent = loop_.get();
-  loop_->setErrorHandler([](const std::exception& e) { Worker::stopAll(250, describe(e)); });
-  PostQueue::open(*loop_);
-  attachConnections(*loop_);
-  Timer::init(loop_.get());
+  openLoop(host);
   try {
-    const DispatchScope scope(*loop_);
-    // A copy: onWorkerStart may make more, which listen() starts.
-    for (Worker* const worker : std::vector(workers_)) {
-      if (phase_ == Phase::Running) worker->start();
-    }
+    if (prepare != nullptr) prepare(*loop_);
+    startWorkers();
   } catch (...) {
     stop(0, {});
     closeConnections(nullptr, true);
@@ -67,11 +60,43 @@ void Runtime::start(uv_loop_t* host) {
   }
 }
 
+void Runtime::openLoop(uv_loop_t* host) {
+  auto loop = host != nullptr ? std::make_unique<EventLoop>(host) : std::make_unique<EventLoop>();
+  PostQueue::open(*loop);
+  loop_ = std::move(loop);
+  phase_ = Phase::Running;
+  exitCode_ = 0;
+  finishes_ = false;
+  Worker::globalEvent = loop_.get();
+  loop_->setErrorHandler([](const std::exception& e) { Worker::stopAll(250, describe(e)); });
+  attachConnections(*loop_);
+  Timer::init(loop_.get());
+}
+
+/// For each of `workers`, which is a copy, that no callback has destroyed meanwhile.
+template <class Fn>
+void Runtime::forEachWorker(const std::vector<Worker*>& workers, Fn&& fn) {
+  for (Worker* const worker : workers) {
+    if (std::find(workers_.begin(), workers_.end(), worker) != workers_.end()) fn(*worker);
+  }
+}
+
+void Runtime::startWorkers() {
+  const DispatchScope scope(*loop_);
+  // Those that onWorkerStart makes are started by their listen().
+  const std::vector<Worker*> all = workers_;
+  for (Worker* const worker : all) worker->openSocket();
+  forEachWorker(all, [this](Worker& worker) {
+    if (phase_ == Phase::Running) worker.start();
+  });
+}
+
 int Runtime::run() {
   if (!loop_ || !loop_->ownsLoop()) {
     throw std::logic_error(loop_ ? "runLoop(): the host runs its loop itself"
                                  : "runLoop(): call Worker::embed() first");
   }
+  if (loop_->isDispatching()) throw std::logic_error("runLoop(): the loop is running already");
   while (phase_ != Phase::Idle && !finishes_) loop_->run();
   finish();
   return exitCode_;
@@ -91,6 +116,7 @@ void Runtime::stop(int code, std::string_view log) {
     }
     return;
   }
+  const DispatchScope dispatching(*loop_);
   phase_ = Phase::Stopping;
   exitCode_ = code;
   if (code != 0 && !log.empty()) detail::log(log);
@@ -102,10 +128,7 @@ void Runtime::stop(int code, std::string_view log) {
     runtime.finishNow();
   };
   deadline_->start(Worker::stopTimeout, onDeadline, this);
-  const std::vector<Worker*> all(workers_.rbegin(), workers_.rend());
-  for (Worker* const worker : all) {
-    if (std::find(workers_.begin(), workers_.end(), worker) != workers_.end()) worker->stop(false);
-  }
+  forEachWorker({workers_.rbegin(), workers_.rend()}, [](Worker& worker) { worker.stop(false); });
   closeConnections(nullptr, false);
   finishIfDone();
 }

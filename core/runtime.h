@@ -29,12 +29,14 @@ class Runtime {
   int exitCode() const noexcept { return exitCode_; }
   EventLoop* loop() const noexcept { return loop_.get(); }
 
-  /// Makes the loop (on `host` unless null) and starts every worker.
+  /// Makes the loop (on `host` unless null), lets `prepare` have it, and starts
+  /// every worker: all sockets first, then the callbacks.
   /// @throws std::logic_error when this thread's workers run already; what a
   /// worker's listening threw, after everything is stopped again.
-  void start(uv_loop_t* host);
+  void start(uv_loop_t* host, void (*prepare)(EventLoop& loop) = nullptr);
 
   /// Runs a loop of our own until all is stopped; gives the status.
+  /// @throws std::logic_error for a host's loop, without one, and inside a callback.
   int run();
 
   /// Stops everything of this thread: workers, then connections, within
@@ -46,6 +48,10 @@ class Runtime {
 
  private:
   Runtime() = default;
+  void openLoop(uv_loop_t* host);
+  void startWorkers();
+  template <class Fn>
+  void forEachWorker(const std::vector<Worker*>& workers, Fn&& fn);
   void finishIfDone();
   void finishNow();
   void finish() noexcept;

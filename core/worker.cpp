@@ -1,11 +1,13 @@
 #include "worker.h"
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "command_line.h"
 #include "exceptions.h"
@@ -30,16 +32,18 @@ Worker::~Worker() {
     log("a Worker for " + socketName_ + " is destroyed before it ran: it is forgotten");
   }
   stop(true);
+  // One whose onClose is running would still look here.
+  detail::disownConnections(*this);
   runtime.remove(*this);
 }
 
 // -- one worker -----------------------------------------------------------------
 
 void Worker::start() {
-  hasRun_ = true;
+  hasRun_ = isStarted_ = acceptsAfterStart_ = true;
   stopping = false;
   const auto pin = weak_from_this().lock();
-  listen(false);
+  openSocket();
   if (onWorkerStart) {
     try {
       onWorkerStart(this);
@@ -47,18 +51,22 @@ void Worker::start() {
       detail::withCurrentException([](const std::exception& e) { stopAll(250, detail::describe(e)); });
     }
   }
-  if (!stopping) resumeAccept();
+  if (acceptsAfterStart_) resumeAccept();
 }
 
 void Worker::listen(bool autoAccept) {
-  if (socketName_.empty()) return;
-  if (!listener_) {
-    listener_ = detail::makeListener(*this, *getEventLoop());
-    self_ = weak_from_this().lock();
-    hasRun_ = true;
-    stopping = false;
-  }
+  if (socketName_.empty() || Runtime::ofThisThread().isStopping()) return;
+  openSocket();
+  isStarted_ = true;
   if (autoAccept) resumeAccept();
+}
+
+void Worker::openSocket() {
+  if (socketName_.empty() || listener_) return;
+  hasRun_ = true;
+  listener_ = detail::makeListener(*this, *getEventLoop());
+  self_ = weak_from_this().lock();
+  stopping = false;
 }
 
 void Worker::unlisten() noexcept {
@@ -68,22 +76,25 @@ void Worker::unlisten() noexcept {
 }
 
 void Worker::pauseAccept() noexcept {
+  acceptsAfterStart_ = false;
   if (!listener_ || !isAccepting_) return;
   listener_->pause();
   isAccepting_ = false;
 }
 
 void Worker::resumeAccept() {
+  acceptsAfterStart_ = true;
   if (!listener_ || isAccepting_) return;
   isAccepting_ = true;
   listener_->resume();
 }
 
 void Worker::stop(bool force) {
-  if (stopping || !hasRun_) return;
+  const bool wasStarted = std::exchange(isStarted_, false);
+  if (stopping || (!wasStarted && !listener_)) return;
   stopping = true;
   const auto pin = weak_from_this().lock();
-  runStopCallback();
+  if (wasStarted) runStopCallback();
   unlisten();
   detail::closeConnections(this, force);
 }
@@ -112,7 +123,7 @@ void Worker::connectionEnded() noexcept {
 
 void Worker::embed(uv_loop_t* loop) {
   auto& runtime = Runtime::ofThisThread();
-  if (runtime.phase() == Runtime::Phase::Idle) detail::logConfig().embedded = true;
+  if (runtime.phase() == Runtime::Phase::Idle) std::atomic_ref(detail::logConfig().embedded).store(true);
   runtime.start(loop);
 }
 
@@ -212,9 +223,8 @@ void Worker::runAll() {
   auto& runtime = Runtime::ofThisThread();
   try {
     announce(program);
-    runtime.start(nullptr);
-    if (runtime.loop() != nullptr) installSignals(*runtime.loop());
-    log("Press Ctrl+C to stop. Start success.");
+    runtime.start(nullptr, &installSignals);
+    if (runtime.phase() == Runtime::Phase::Running) log("Press Ctrl+C to stop. Start success.");
     finishProcess(runtime.run());
   } catch (const std::exception& e) {
     log("Workerman[" + program + "] " + e.what());

@@ -79,7 +79,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// @}
 
   /// Opens the socket; for a worker made while others run. `autoAccept` false:
-  /// nothing is accepted until resumeAccept(). Without a socket name: nothing.
+  /// nothing is accepted until resumeAccept(). Does nothing without a socket
+  /// name, and while everything is being stopped.
   /// @throws std::runtime_error naming the address and the cause.
   void listen(bool autoAccept = true);
   /// Closes the socket; connections stay.
@@ -157,11 +158,12 @@ class Worker : public std::enable_shared_from_this<Worker> {
   std::size_t connectionCount() const noexcept { return connectionCount_; }
   void connectionStarted();
   void connectionEnded() noexcept;
-  /// Opens the socket, runs onWorkerStart, then accepts.
+  /// Opens the socket if need be, runs onWorkerStart, then accepts.
   void start();
 
  private:
   friend class detail::Runtime;
+  void openSocket();
   void runStopCallback() noexcept;
 
   std::string socketName_;
@@ -169,6 +171,10 @@ class Worker : public std::enable_shared_from_this<Worker> {
   std::unique_ptr<detail::Listener> listener_;
   std::size_t connectionCount_ = 0;
   bool isAccepting_ = false;
+  /// What start() does when onWorkerStart has returned.
+  bool acceptsAfterStart_ = true;
+  /// From start() or listen() to stop().
+  bool isStarted_ = false;
   bool hasRun_ = false;
   std::shared_ptr<Worker> self_;
 };

@@ -25,7 +25,7 @@ struct LineSearch final : Connection::ProtocolState {
 }  // namespace
 
 void PackageProtocol::receive(TcpConnection& connection, Input& input) const {
-  while (input.size() != 0 && connection.mayReceive(input)) {
+  while (input.size() != 0 && connection.mayReceive(input) && connection.protocol.get() == this) {
     auto length = static_cast<std::ptrdiff_t>(input.wanted());
     if (length == 0) length = measure(connection, input.view());
     if (length == 0) return;

@@ -100,7 +100,7 @@ class StaticProtocol final : public Connection::Protocol {
   }
 
   void receive(Connection::TcpConnection& connection, Connection::Input& input) const override {
-    while (input.size() != 0 && connection.mayReceive(input)) {
+    while (input.size() != 0 && connection.mayReceive(input) && connection.protocol.get() == this) {
       std::intmax_t length = static_cast<std::intmax_t>(input.wanted());
       if (length == 0 && !measure(connection, input, length)) return;
       if (static_cast<std::uintmax_t>(length) > input.size()) return input.want(static_cast<std::size_t>(length));
