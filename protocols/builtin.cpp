@@ -7,6 +7,7 @@
 #include "line_protocols.h"
 #include "protocols.h"
 #include "websocket/client.h"
+#include "websocket/server.h"
 
 namespace Workerman::Protocols::detail {
 
@@ -28,6 +29,7 @@ std::vector<std::unique_ptr<Protocol>> builtinProtocols() {
   all.push_back(std::make_unique<Protocols::detail::TextProtocol>("text"));
   all.push_back(std::make_unique<Protocols::detail::FrameProtocol>("frame"));
   all.push_back(std::make_unique<Protocols::detail::WebsocketClient>("ws"));
+  all.push_back(std::make_unique<Protocols::detail::WebsocketServer>("websocket"));
   return all;
 }
 

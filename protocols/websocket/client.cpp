@@ -7,14 +7,11 @@
 #include "../http/head_parser.h"
 #include "../http/response.h"
 #include "handshake.h"
-#include "json_text.h"
-#include "session.h"
 
 namespace Workerman::Protocols::detail {
 
 using Connection::AsyncTcpConnection;
 using Connection::Input;
-using Connection::SendResult;
 using Connection::TcpConnection;
 
 namespace {
@@ -46,20 +43,8 @@ std::string_view offeredProtocols(const TcpConnection& connection) {
 
 }  // namespace
 
-inline Session* WebsocketClient::find(const TcpConnection& connection) const {
-  return static_cast<Session*>(connection.stateOf(*this));
-}
-
-inline Session& WebsocketClient::session(TcpConnection& connection) const {
-  if (Session* known = find(connection)) [[likely]] return *known;
-  return makeSession(connection);
-}
-
-Session& WebsocketClient::makeSession(TcpConnection& connection) const {
-  auto made = std::make_unique<Session>(*this, connection, Role::Client);
-  Session& session = *made;
-  connection.setProtocolState(std::move(made));
-  return session;
+std::unique_ptr<Session> WebsocketClient::makeSession(TcpConnection& connection) const {
+  return std::make_unique<Session>(*this, connection, Role::Client);
 }
 
 void WebsocketClient::prepare(TcpConnection& connection) const {
@@ -102,27 +87,6 @@ bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& i
   const auto response = Http::Response::fromHead(std::move(head));
   connection.emit(connection.onWebSocketConnect, Message::of(response));
   return connection.mayReceive(input);
-}
-
-SendResult WebsocketClient::sendText(TcpConnection& connection, std::string_view text) const {
-  return session(connection).sendText(text);
-}
-
-SendResult WebsocketClient::send(TcpConnection& connection, Message message) const {
-  std::string storage;
-  return sendText(connection, websocketText(message, storage));
-}
-
-bool WebsocketClient::beginClose(TcpConnection& connection, int code, std::string_view reason) const {
-  return session(connection).beginClose(code, reason);
-}
-
-void WebsocketClient::beforeClose(TcpConnection& connection, std::string_view cause) const {
-  if (Session* mine = find(connection)) mine->ended(cause);
-}
-
-void WebsocketClient::onDrained(TcpConnection& connection) const {
-  if (Session* mine = find(connection)) mine->drained();
 }
 
 }  // namespace Workerman::Protocols::detail

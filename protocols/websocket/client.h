@@ -2,33 +2,22 @@
 
 /// ws://, the websocket client (internal).
 
-#include "../../connection/protocol.h"
+#include "websocket_protocol.h"
 
 namespace Workerman::Protocols::detail {
 
-class Session;
-
 /// @see RFC 6455 section 4.1
-class WebsocketClient final : public Connection::Protocol {
+class WebsocketClient final : public WebsocketProtocol {
  public:
-  using Protocol::Protocol;
+  using WebsocketProtocol::WebsocketProtocol;
 
-  const TypeTag* messageType() const noexcept override { return textTag(); }
   bool readyOnConnect() const noexcept override { return false; }
-  bool hasCloseCodes() const noexcept override { return true; }
   void prepare(Connection::TcpConnection& connection) const override;
   void onConnect(Connection::TcpConnection& connection) const override;
   void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
-  Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
-  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
-  bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;
-  void beforeClose(Connection::TcpConnection& connection, std::string_view cause) const override;
-  void onDrained(Connection::TcpConnection& connection) const override;
 
  private:
-  Session* find(const Connection::TcpConnection& connection) const;
-  Session& session(Connection::TcpConnection& connection) const;
-  Session& makeSession(Connection::TcpConnection& connection) const;
+  std::unique_ptr<Session> makeSession(Connection::TcpConnection& connection) const override;
   bool upgrade(Connection::TcpConnection& connection, Session& session, Connection::Input& input) const;
 };
 

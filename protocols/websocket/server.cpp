@@ -1,0 +1,115 @@
+#include "server.h"
+
+#include <exception>
+#include <stdexcept>
+#include <utility>
+#include <variant>
+
+#include "../../connection/tcp_connection.h"
+#include "../http/head_parser.h"
+#include "../http/request.h"
+#include "../http/response.h"
+#include "handshake.h"
+
+namespace Workerman::Protocols::detail {
+
+using Connection::Input;
+using Connection::SendResult;
+using Connection::TcpConnection;
+
+/// A session that may still be refused.
+class ServerSession final : public Session {
+ public:
+  ServerSession(const Connection::Protocol& owner, TcpConnection& connection) noexcept
+      : Session(owner, connection, Role::Server) {}
+
+  /// onWebSocketConnect is running: what it closes with is the answer.
+  bool isAnswering = false;
+  bool isRefused = false;
+};
+
+std::unique_ptr<Session> WebsocketServer::makeSession(TcpConnection& connection) const {
+  return std::make_unique<ServerSession>(*this, connection);
+}
+
+void WebsocketServer::receive(TcpConnection& connection, Input& input) const {
+  auto& mine = static_cast<ServerSession&>(session(connection));
+  if (mine.phase() == Session::Phase::Opening && !upgrade(connection, mine, input)) return;
+  mine.receive(input);
+}
+
+/// Reads and answers the request. True: frames may follow in the same input.
+bool WebsocketServer::upgrade(TcpConnection& connection, ServerSession& mine, Input& input) const {
+  auto result = Http::detail::parseRequestHead(input.view(), {}, mine.scanned);
+  if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
+    mine.scanned = incomplete->scanned;
+    return false;
+  }
+  if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) {
+    refuse(connection, rejected->status, rejected->cause);
+    return false;
+  }
+  auto& head = std::get<Http::detail::RequestHead>(result);
+  const RequestCheck check = checkRequest(head);
+  if (!check.ok()) {
+    refuse(connection, check.status, check.cause);
+    return false;
+  }
+  std::string raw(input.data(), head.consumed - 4);
+  input.consume(head.consumed);
+  Http::Request request(std::move(head), std::move(raw));
+  request.connection = input.connection();
+  if (!answer(connection, mine, request, check.key)) return false;
+  connection.emit(connection.onWebSocketConnected, Message::of(request));
+  request.connection = nullptr;
+  return connection.mayReceive(input);
+}
+
+/// Lets the application decide, then accepts. False: refused or closed.
+bool WebsocketServer::answer(TcpConnection& connection, ServerSession& mine, Http::Request& request,
+                             const std::string& key) const {
+  mine.isAnswering = true;
+  connection.emit(connection.onWebSocketConnect, Message::of(request));
+  mine.isAnswering = false;
+  const bool isUp = connection.getStatus() == TcpConnection::STATUS_ESTABLISHED && connection.stateOf(*this) == &mine;
+  if (!isUp || mine.isRefused) return false;
+  try {
+    connection.transmitControl(buildAccept(key, connection.websocketServerProtocol, connection.headers), {});
+  } catch (const std::invalid_argument& e) {
+    refuse(connection, 500, "the server's answer could not be made");
+    connection.error(e);
+    return false;
+  }
+  mine.open();
+  return connection.getStatus() == TcpConnection::STATUS_ESTABLISHED;
+}
+
+void WebsocketServer::refuse(TcpConnection& connection, int status, std::string_view cause) const {
+  connection.transmitControl(buildRefusal(status, {{"Content-Type", "text/plain"}}, std::string(cause) + "\n"), {});
+  connection.linger(true);
+}
+
+SendResult WebsocketServer::send(TcpConnection& connection, Message message) const {
+  auto& mine = static_cast<ServerSession&>(session(connection));
+  if (message.type != typeTag<Http::Response>()) return WebsocketProtocol::send(connection, message);
+  if (!mine.isAnswering || mine.isRefused) {
+    throw std::logic_error("a websocket sends a response only from onWebSocketConnect, to refuse: close(response)");
+  }
+  auto response = message.as<const Http::Response>();
+  response.header("Connection", "close");
+  mine.isRefused = true;
+  return connection.transmitControl(response.toString(), {}) ? SendResult::sent() : SendResult::failed();
+}
+
+bool WebsocketServer::beginClose(TcpConnection& connection, int code, std::string_view reason) const {
+  auto& mine = static_cast<ServerSession&>(session(connection));
+  if (!mine.isAnswering) return WebsocketProtocol::beginClose(connection, code, reason);
+  if (!std::exchange(mine.isRefused, true)) {
+    refuse(connection, 403, reason.empty() ? "the server refused the websocket" : reason);
+  } else {
+    connection.linger(true);
+  }
+  return true;
+}
+
+}  // namespace Workerman::Protocols::detail

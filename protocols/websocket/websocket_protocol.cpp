@@ -1,0 +1,41 @@
+#include "websocket_protocol.h"
+
+#include <string>
+#include <utility>
+
+#include "json_text.h"
+
+namespace Workerman::Protocols::detail {
+
+using Connection::SendResult;
+using Connection::TcpConnection;
+
+Session& WebsocketProtocol::startSession(TcpConnection& connection) const {
+  auto made = makeSession(connection);
+  Session& session = *made;
+  connection.setProtocolState(std::move(made));
+  return session;
+}
+
+SendResult WebsocketProtocol::sendText(TcpConnection& connection, std::string_view text) const {
+  return session(connection).sendText(text);
+}
+
+SendResult WebsocketProtocol::send(TcpConnection& connection, Message message) const {
+  std::string storage;
+  return sendText(connection, websocketText(message, storage));
+}
+
+bool WebsocketProtocol::beginClose(TcpConnection& connection, int code, std::string_view reason) const {
+  return session(connection).beginClose(code, reason);
+}
+
+void WebsocketProtocol::beforeClose(TcpConnection& connection, std::string_view cause) const {
+  if (Session* mine = find(connection)) mine->ended(cause);
+}
+
+void WebsocketProtocol::onDrained(TcpConnection& connection) const {
+  if (Session* mine = find(connection)) mine->drained();
+}
+
+}  // namespace Workerman::Protocols::detail

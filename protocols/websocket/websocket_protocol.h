@@ -1,0 +1,41 @@
+#pragma once
+
+/// What the websocket's client and server have in common as protocols of a
+/// connection (internal).
+
+#include <memory>
+#include <string_view>
+
+#include "../../connection/protocol.h"
+#include "session.h"
+
+namespace Workerman::Protocols::detail {
+
+class WebsocketProtocol : public Connection::Protocol {
+ public:
+  using Protocol::Protocol;
+
+  const TypeTag* messageType() const noexcept override { return textTag(); }
+  bool hasCloseCodes() const noexcept override { return true; }
+  Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
+  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+  bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;
+  void beforeClose(Connection::TcpConnection& connection, std::string_view cause) const override;
+  void onDrained(Connection::TcpConnection& connection) const override;
+
+ protected:
+  Session* find(const Connection::TcpConnection& connection) const noexcept {
+    return static_cast<Session*>(connection.stateOf(*this));
+  }
+  /// The connection's session, made at the first call.
+  Session& session(Connection::TcpConnection& connection) const {
+    if (Session* known = find(connection)) [[likely]] return *known;
+    return startSession(connection);
+  }
+
+ private:
+  virtual std::unique_ptr<Session> makeSession(Connection::TcpConnection& connection) const = 0;
+  Session& startSession(Connection::TcpConnection& connection) const;
+};
+
+}  // namespace Workerman::Protocols::detail
