@@ -244,27 +244,6 @@ void FrameReader::finish() noexcept {
 
 // -- writing ------------------------------------------------------------------
 
-std::size_t encodeFrameHeader(char* out, Opcode opcode, bool fin, bool rsv1, std::uint64_t length, Role role,
-                              MaskKey mask) noexcept {
-  const unsigned masked = role == Role::Client ? 0x80 : 0;
-  out[0] = static_cast<char>((fin ? 0x80u : 0u) | (rsv1 ? 0x40u : 0u) | static_cast<unsigned>(opcode));
-  std::size_t size = 2;
-  if (length < 126) {
-    out[1] = static_cast<char>(masked | length);
-  } else {
-    const std::size_t extended = length <= 0xFFFF ? 2 : 8;
-    out[1] = static_cast<char>(masked | (extended == 2 ? 126 : 127));
-    for (std::size_t i = 0; i < extended; ++i)
-      out[2 + i] = static_cast<char>(length >> (8 * (extended - 1 - i)));
-    size += extended;
-  }
-  if (masked != 0) {
-    std::memcpy(out + size, &mask, 4);
-    size += 4;
-  }
-  return size;
-}
-
 std::string closePayload(std::uint16_t code, std::string_view reason) {
   std::string payload;
   if (code == CloseCode::kNone) return payload;

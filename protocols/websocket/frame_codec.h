@@ -196,8 +196,26 @@ constexpr std::size_t kMaxControlPayload = 125;
 
 /// Writes a frame header with the shortest form of the length and returns its size, 2 to 14.
 /// A client's header ends with `mask`, and the payload has to be masked with it; a server's has none.
-std::size_t encodeFrameHeader(char* out, Opcode opcode, bool fin, bool rsv1, std::uint64_t length, Role role,
-                              MaskKey mask) noexcept;
+inline std::size_t encodeFrameHeader(char* out, Opcode opcode, bool fin, bool rsv1, std::uint64_t length,
+                                     Role role, MaskKey mask) noexcept {
+  const unsigned masked = role == Role::Client ? 0x80 : 0;
+  out[0] = static_cast<char>((fin ? 0x80u : 0u) | (rsv1 ? 0x40u : 0u) | static_cast<unsigned>(opcode));
+  std::size_t size = 2;
+  if (length < 126) [[likely]] {
+    out[1] = static_cast<char>(masked | length);
+  } else {
+    const std::size_t extended = length <= 0xFFFF ? 2 : 8;
+    out[1] = static_cast<char>(masked | (extended == 2 ? 126 : 127));
+    for (std::size_t i = 0; i < extended; ++i)
+      out[2 + i] = static_cast<char>(length >> (8 * (extended - 1 - i)));
+    size += extended;
+  }
+  if (masked != 0) {
+    std::memcpy(out + size, &mask, 4);
+    size += 4;
+  }
+  return size;
+}
 
 /// The payload of a close frame: the code, and as much of the reason as is valid UTF-8 and fits into 123
 /// bytes. Empty for CloseCode::kNone. The code is not checked: see isValidCloseCode().

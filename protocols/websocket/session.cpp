@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <cstring>
 #include <stdexcept>
 
 #include "../../connection/tcp_cork.h"
@@ -19,46 +20,46 @@ using Workerman::detail::LoopTimer;
 
 namespace {
 
-/// Writes a client's frame, masked with a fresh key, and returns its size.
-std::size_t writeFrame(char* bytes, std::string_view payload, Opcode opcode) {
-  const MaskKey mask = Workerman::detail::randomMask();
-  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), Role::Client, mask);
-  maskCopy(bytes + head, payload.data(), payload.size(), mask);
+/// Writes a whole frame, a client's masked with a fresh key, and returns its size.
+inline std::size_t writeFrame(char* bytes, std::string_view payload, Opcode opcode, Role role) {
+  const bool isMasked = role == Role::Client;
+  const MaskKey mask = isMasked ? Workerman::detail::randomMask() : 0;
+  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), role, mask);
+  if (isMasked) {
+    maskCopy(bytes + head, payload.data(), payload.size(), mask);
+  } else if (!payload.empty()) {
+    std::memcpy(bytes + head, payload.data(), payload.size());
+  }
   return head + payload.size();
 }
 
-/// The same in this thread's scratch memory.
-std::string_view frame(std::string_view payload, Opcode opcode) {
+/// A client's frame in this thread's scratch memory.
+std::string_view maskedFrame(std::string_view payload, Opcode opcode) {
   char* const bytes = LoopIo::ofThisThread().scratch(kMaxFrameHeader + payload.size());
-  return {bytes, writeFrame(bytes, payload, opcode)};
+  return {bytes, writeFrame(bytes, payload, opcode, Role::Client)};
 }
 
 }  // namespace
 
 SendResult Session::send(std::string_view payload, WebsocketType type) {
-  if (phase_ > Phase::Open) return SendResult::failed();
   const Opcode opcode = type.isBinary() ? Opcode::Binary : Opcode::Text;
-  if (phase_ == Phase::Opening) {
-    if (!pending_.empty() && !connection_.admits(pending_.size())) return SendResult::failed();
-    if (role_ == Role::Client) {
-      pending_.append(frame(payload, opcode));
-    } else {
-      char head[kMaxFrameHeader];
-      pending_.append({head, encodeFrameHeader(head, opcode, true, false, payload.size(), role_, 0)});
-      pending_.append(payload);
-    }
-    connection_.announceIfFull(pending_.size());
-    return SendResult::buffered();
+  if (phase_ != Phase::Open) return sendLater(payload, opcode);
+  if (char* const bytes = connection_.openCork(kMaxFrameHeader + payload.size())) [[likely]] {
+    return connection_.closeCork(writeFrame(bytes, payload, opcode, role_));
   }
-  if (role_ == Role::Client) {
-    if (char* const bytes = connection_.openCork(kMaxFrameHeader + payload.size())) {
-      return connection_.closeCork(writeFrame(bytes, payload, opcode));
-    }
-    return connection_.transmit({}, frame(payload, opcode));
-  }
+  if (role_ == Role::Client) return connection_.transmit({}, maskedFrame(payload, opcode));
   char head[kMaxFrameHeader];
   const std::size_t size = encodeFrameHeader(head, opcode, true, false, payload.size(), role_, 0);
   return connection_.transmit({head, size}, payload);
+}
+
+SendResult Session::sendLater(std::string_view payload, Opcode opcode) {
+  if (phase_ != Phase::Opening) return SendResult::failed();
+  if (!pending_.empty() && !connection_.admits(pending_.size())) return SendResult::failed();
+  char* const tail = pending_.reserve(kMaxFrameHeader + payload.size());
+  pending_.commit(writeFrame(tail, payload, opcode, role_));
+  connection_.announceIfFull(pending_.size());
+  return SendResult::buffered();
 }
 
 SendResult Session::sendText(std::string_view text) {

@@ -51,6 +51,7 @@ class Session : public Connection::ProtocolState {
   std::size_t scanned = 0;
 
  private:
+  Connection::SendResult sendLater(std::string_view payload, Opcode opcode);
   void onPing(std::string_view payload);
   void sendPong(std::string_view payload);
   void onPeerClose(std::uint16_t code, std::string_view reason);
