@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -100,7 +102,7 @@ class ConnectionInterface {
   template <std::integral Code>
     requires(!std::same_as<Code, bool> && !std::same_as<Code, char>)
   void close(Code code, std::string_view reason = {}) {
-    closeWithCode(static_cast<int>(code), reason);
+    closeWithCode(std::in_range<int>(code) ? static_cast<int>(code) : std::numeric_limits<int>::max(), reason);
   }
 
   virtual std::string getRemoteIp() const = 0;

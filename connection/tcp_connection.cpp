@@ -121,7 +121,11 @@ void TcpConnection::closeWithCode(int code, std::string_view reason) {
   if (spoken == nullptr || !spoken->hasCloseCodes()) {
     throw std::logic_error("close(code, reason) is for websockets; close(text) sends text");
   }
-  if (status_ == STATUS_ESTABLISHED && spoken->beginClose(*this, code, reason)) return;
+  if (status_ == STATUS_ESTABLISHED) {
+    // -1 is what beginClose() takes for "the usual one".
+    if (code < 0) throw std::invalid_argument("close(" + std::to_string(code) + "): a close code is not negative");
+    if (spoken->beginClose(*this, code, reason)) return;
+  }
   closeAfterSending();
 }
 

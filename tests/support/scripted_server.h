@@ -74,6 +74,7 @@ class ScriptedServer {
   std::function<void(const SentFrame&)> onFrame;
 
   int accepted = 0;
+  int requests = 0;
   int closed = 0;
   std::string request;            ///< the last one
   std::vector<SentFrame> frames;  ///< of all connections
@@ -141,6 +142,7 @@ class ScriptedServer {
     const std::string rest = request.substr(end + 4);
     request.resize(end + 2);
     isOpen_ = true;
+    ++requests;
     write(answer(header("Sec-WebSocket-Key")) + behindAnswer);
     receiveFrames(rest);
   }
