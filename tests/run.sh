@@ -3,7 +3,8 @@
 # line `N passed, N failed`.
 #
 #   sh tests/run.sh          g++ with warnings as errors, then again under ASan and UBSan
-#   sh tests/run.sh --full   also clang++, ThreadSanitizer, longer fuzzing, the soak tests
+#   sh tests/run.sh --full   also clang++, ThreadSanitizer, longer fuzzing, the soak tests, the
+#                            benchmarks' limits (instructions and system calls)
 #
 # JOBS=N limits parallel work, CXX_NAME=... picks another GCC. Needs no network
 # once everything is installed.
@@ -18,7 +19,7 @@ full=false
 case "${1:-}" in
   '') ;;
   --full) full=true ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
 esac
 ccache=$(have ccache >/dev/null && echo 'ccache ')
 jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
@@ -36,6 +37,7 @@ if $full; then
   need clang have clang++
   need libclang-rt-14-dev sh -c 'echo "int main(){}" | clang++ -fsanitize=address,fuzzer-no-link -x c++ - -o /dev/null'
   need valgrind have valgrind
+  need libboost-dev have_header boost/version.hpp
 fi
 if ! install_missing; then
   echo "0 passed, 1 failed"
@@ -96,13 +98,16 @@ fi
 # The shared library is built here, so that one gets linked and tested too.
 if build asan "${CXX_NAME:-g++}" -Dbuildtype=debug -Doptimization=1 -Ddefault_library=shared \
     -Db_sanitize=address,undefined "-Dcpp_args=$sanitizers" "-Dc_args=$sanitizers"; then
-  run asan --no-suite soak --no-suite install --no-suite lint --timeout-multiplier 3
+  run asan --no-suite soak --no-suite install --no-suite lint --no-suite compile --timeout-multiplier 3
 fi
 
 # -- only with --full -------------------------------------------------------------
 if $full; then
   if build clang clang++ -Dbuildtype=release; then
     run clang --no-suite lint --timeout-multiplier 2
+  fi
+  if build bench "${CXX_NAME:-g++}" -Dbuildtype=release -Dbench=true; then
+    run bench --suite bench
   fi
   if build tsan "${CXX_NAME:-g++}" -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread; then
     run tsan --suite unit --suite integration --test-args '--test-case=*thread*,*post*' --timeout-multiplier 5
