@@ -121,7 +121,7 @@ void AsyncTcpConnection::startConnector() {
 void AsyncTcpConnection::beginConnecting() {
   holdSelf();
   status_ = STATUS_CONNECTING;
-  isReady_ = false;
+  isReady_ = isCloseTold_ = false;
   startedAt_ = nowNanoseconds();
   if (!address_.isUnix) remoteAddress_ = detail::formatAddress(address_.host, targetPort());
   connector_ = std::make_unique<detail::Connector>(*eventLoop, static_cast<detail::ConnectorClient&>(*this));
@@ -150,6 +150,10 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
   try {
     adoptSocket(*eventLoop, socket.get());
     static_cast<void>(socket.release());
+  } catch (const std::exception& e) {
+    return failConnect(e.what());
+  }
+  try {
     if (!address_.isUnix) remoteAddress_ = detail::peerAddress(fd_).text();
     established(std::move(leftOver));
   } catch (...) {
@@ -203,14 +207,14 @@ void AsyncTcpConnection::failConnect(std::string_view cause) {
 
 void AsyncTcpConnection::dropSocket() {
   stopConnecting();
-  closeSocket();
-  detail::LoopIo::ofThisThread().bury(eventLoop, takeProtocolState());
+  leaveSocket();
 }
 
 void AsyncTcpConnection::stopConnecting() noexcept {
   connector_.reset();
   limitTimer_.reset();
   reconnectTimer_.reset();
+  reconnectAfter_ = -1;
 }
 
 // -- reconnecting -------------------------------------------------------------------
@@ -221,6 +225,7 @@ void AsyncTcpConnection::reConnect(double seconds) {
   if (isDestroying_) {
     // Inside onClose: what is being closed ends first.
     reconnectAfter_ = seconds > 0 ? seconds : 0;
+    if (status_ == STATUS_CLOSED) sendQueue_.clear();
     status_ = STATUS_INITIAL;
     return;
   }
@@ -247,7 +252,9 @@ void AsyncTcpConnection::reConnect(double seconds) {
 
 bool AsyncTcpConnection::startsAnew() {
   const double after = std::exchange(reconnectAfter_, -1);
-  if (after < 0) return false;
+  isCloseTold_ = true;
+  // After cancelReconnect() inside onClose: it lives as long as somebody has a handle.
+  if (after < 0) return status_ == STATUS_INITIAL && (releaseSelf(), true);
   try {
     reConnect(after);
   } catch (...) {
@@ -256,8 +263,6 @@ bool AsyncTcpConnection::startsAnew() {
   }
   return status_ != STATUS_CLOSED;
 }
-
-bool AsyncTcpConnection::awaitsReconnect() const noexcept { return reconnectTimer_ != nullptr; }
 
 void AsyncTcpConnection::cancelReconnect() {
   reconnectAfter_ = -1;

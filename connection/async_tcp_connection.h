@@ -104,7 +104,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   void onConnectFailed(const std::string& cause) override;
   void stopConnecting() noexcept override;
   bool startsAnew() override;
-  bool awaitsReconnect() const noexcept override;
+  bool isCloseTold() const noexcept override { return isCloseTold_; }
 
   void checkCallbackFits() const;
   void startConnector();
@@ -122,6 +122,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   std::unique_ptr<Workerman::detail::LoopTimer> reconnectTimer_;
   std::uint64_t startedAt_ = 0;
   bool isReady_ = false;
+  bool isCloseTold_ = false;
   double reconnectAfter_ = -1;
 };
 

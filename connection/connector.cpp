@@ -14,6 +14,13 @@ namespace {
 /// RFC 8305 section 5: the Connection Attempt Delay.
 constexpr double kAttemptDelay = 0.25;
 
+/// A port that nobody listens on may be the very one that the kernel gives this end; then TCP's
+/// simultaneous open makes the socket its own peer (RFC 9293 section 3.5).
+bool isConnectedToItself(int fd) {
+  const SocketAddress local = localAddress(fd);
+  return local.isIp() && local.text() == peerAddress(fd).text();
+}
+
 std::string describe(int error) { return std::system_category().message(error); }
 
 }  // namespace
@@ -102,7 +109,8 @@ bool Connector::tryAddress(const SocketAddress& address) {
 }
 
 void Connector::attemptDone(Attempt& attempt) {
-  const int error = socketError(attempt.socket.get());
+  int error = socketError(attempt.socket.get());
+  if (error == 0 && isConnectedToItself(attempt.socket.get())) error = ECONNREFUSED;
   FileDescriptor socket = std::move(attempt.socket);
   attempt.poll.close();
   std::erase_if(attempts_, [&](const auto& each) { return each.get() == &attempt; });

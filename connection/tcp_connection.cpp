@@ -75,11 +75,11 @@ void TcpConnection::holdSelf() {
 }
 
 void TcpConnection::adoptSocket(EventLoop& loop, int fd) {
+  poll_.open(loop, fd, &TcpConnection::onPoll, this);
   eventLoop = &loop;
   fd_ = fd;
   hasEnded_ = isDraining_ = awaitsGoodbye_ = false;
   wanted_ = 0;
-  poll_.open(loop, fd, &TcpConnection::onPoll, this);
 }
 
 void TcpConnection::closeSocket() noexcept {
@@ -89,6 +89,19 @@ void TcpConnection::closeSocket() noexcept {
   }
   poll_.close();
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+void TcpConnection::leaveSocket() {
+  flushOwnCork();
+  if (fd_ >= 0) {
+    // Half a message must not become the beginning of the next stream.
+    sendQueue_.clear();
+    receiveQueue_.clear();
+    isPaused_ = false;
+  }
+  closeSocket();
+  lingerTimer_.reset();
+  LoopIo::ofThisThread().bury(eventLoop, std::move(protocolState_));
 }
 
 void TcpConnection::setProtocolState(std::unique_ptr<ProtocolState> state) {
@@ -174,10 +187,15 @@ void TcpConnection::shutdownAndDrain() {
 }
 
 void TcpConnection::destroyBecause(std::string_view cause) {
-  if (isDestroying_ || status_ == STATUS_CLOSED) return;
+  if (isDestroying_) {
+    // Inside onClose: forgets a reConnect() asked for there.
+    status_ = STATUS_CLOSED;
+    return stopConnecting();
+  }
+  if (status_ == STATUS_CLOSED) return;
   const auto pin = weak_from_this().lock();
   const std::string why(cause);  // the view may be into what is freed below
-  const bool isQuiet = awaitsReconnect();
+  const bool isQuiet = isCloseTold();
   isDestroying_ = true;
   flushOwnCork();
   stopConnecting();
@@ -186,7 +204,8 @@ void TcpConnection::destroyBecause(std::string_view cause) {
   status_ = STATUS_CLOSED;
   EventLoop* const loop = eventLoop;
   if (!isQuiet) tellClosed(why);
-  sendQueue_.clear();
+  // What onClose has sent after its reConnect() is for the next socket.
+  if (status_ == STATUS_CLOSED) sendQueue_.clear();
   receiveQueue_.clear();
   isPaused_ = false;
   LoopIo::ofThisThread().bury(loop, std::move(protocolState_));

@@ -247,7 +247,9 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Takes over a connected socket and starts watching it.
   void adoptSocket(EventLoop& loop, int fd);
   void closeSocket() noexcept;
-  std::unique_ptr<ProtocolState> takeProtocolState() noexcept { return std::move(protocolState_); }
+  /// Gives the socket up for another, telling nobody: what is corked is written,
+  /// what is queued for it goes. Without a socket, what is queued waits for one.
+  void leaveSocket();
   /// Parses bytes that arrived with the end of a proxy's answer.
   void receiveLeftOver(std::string_view bytes);
   void handleException() noexcept;
@@ -258,8 +260,8 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   virtual void stopConnecting() noexcept {}
   /// Hook: onClose has run. True when a reconnect is on its way.
   virtual bool startsAnew() { return false; }
-  /// Hook: its onClose has run before, and only a timer is waited for.
-  virtual bool awaitsReconnect() const noexcept { return false; }
+  /// Hook: its onClose has run, and nothing has begun since.
+  virtual bool isCloseTold() const noexcept { return false; }
   static std::string describeError(int error);
 
   int status_ = STATUS_ESTABLISHED;

@@ -88,6 +88,7 @@ void TcpConnection::receiveQueued() {
 }
 
 void TcpConnection::receiveLeftOver(std::string_view bytes) {
+  bytesRead += static_cast<std::int64_t>(bytes.size());
   receiveQueue_.append(bytes);
   receiveQueued();
 }
@@ -145,6 +146,7 @@ void TcpConnection::resumeRecv() {
 }
 
 void TcpConnection::peerEnded() {
+  flushOwnCork();
   // Differs from Workerman: what is queued for a peer that only stopped sending still leaves.
   if (!sendQueue_.empty() && (status_ == STATUS_ESTABLISHED || status_ == STATUS_ENDING) && !awaitsGoodbye_) {
     hasEnded_ = true;

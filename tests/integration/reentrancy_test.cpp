@@ -13,14 +13,37 @@ using testing::LoopFixture;
 namespace {
 
 enum class Where { Connect, Message, Close, Refused, Dropped, Full, Drain };
-enum class What { Close, CloseText, Destroy, End, ReconnectNow, ReconnectSoon, Cancelled, StopAll, Replace, Clear,
-                  Throw, ThrowHandled, PauseAndDestroy };
+enum class What {
+  Close,
+  CloseText,
+  Destroy,
+  End,
+  ReconnectNow,
+  ReconnectSoon,
+  Cancelled,
+  StopAll,
+  Replace,
+  Clear,
+  Throw,
+  ThrowHandled,
+  PauseAndDestroy
+};
 
 constexpr const char* kWhere[] = {"onConnect",    "onMessage",    "onClose",      "onError refused",
                                   "onError full", "onBufferFull", "onBufferDrain"};
-constexpr const char* kWhat[] = {"close",   "close(text)",   "destroy", "end",   "reConnect(0)",
-                                 "reConnect(0.01)", "reConnect, close", "stopAll", "replace", "nullptr",
-                                 "throw",   "throw to errorHandler", "pauseRecv, resumeRecv, destroy"};
+constexpr const char* kWhat[] = {"close",
+                                 "close(text)",
+                                 "destroy",
+                                 "end",
+                                 "reConnect(0)",
+                                 "reConnect(0.01)",
+                                 "reConnect, close",
+                                 "stopAll",
+                                 "replace",
+                                 "nullptr",
+                                 "throw",
+                                 "throw to errorHandler",
+                                 "pauseRecv, resumeRecv, destroy"};
 
 /// More than the kernel takes for a peer that does not read.
 constexpr std::size_t kTooMuch = 16 * 1024 * 1024;
@@ -34,8 +57,8 @@ class Scene {
   }
 
   void runClient() {
-    auto client = std::make_shared<AsyncTcpConnection>(where_ == Where::Refused ? refusing_.address()
-                                                                                : testing::addressOf(*server, "tcp"));
+    auto client = std::make_shared<AsyncTcpConnection>(
+        where_ == Where::Refused ? refusing_.address() : testing::addressOf(*server, "tcp"));
     install(*client);
     watched_ = client;
     client->connect();
@@ -72,13 +95,25 @@ class Scene {
   template <class F>
   static void assign(TcpConnection& target, Where where, F callback) {
     switch (where) {
-      case Where::Connect: target.onConnect = callback; break;
-      case Where::Message: target.onMessage = callback; break;
-      case Where::Close: target.onClose = callback; break;
+      case Where::Connect:
+        target.onConnect = callback;
+        break;
+      case Where::Message:
+        target.onMessage = callback;
+        break;
+      case Where::Close:
+        target.onClose = callback;
+        break;
       case Where::Refused:
-      case Where::Dropped: target.onError = callback; break;
-      case Where::Full: target.onBufferFull = callback; break;
-      case Where::Drain: target.onBufferDrain = callback; break;
+      case Where::Dropped:
+        target.onError = callback;
+        break;
+      case Where::Full:
+        target.onBufferFull = callback;
+        break;
+      case Where::Drain:
+        target.onBufferDrain = callback;
+        break;
     }
   }
 
@@ -115,25 +150,38 @@ class Scene {
   void act(const TcpConnectionPtr& connection) {
     const auto client = std::dynamic_pointer_cast<AsyncTcpConnection>(connection);
     switch (what_) {
-      case What::Close: return connection->close();
-      case What::CloseText: return connection->close("good-bye");
-      case What::Destroy: return connection->destroy();
-      case What::End: return connection->end("good-bye");
-      case What::ReconnectNow: return client->reConnect(0);
-      case What::ReconnectSoon: return client->reConnect(0.01);
-      case What::Cancelled: return client->reConnect(0.01), client->close();
-      case What::StopAll: return Worker::stopAll();
-      case What::Replace: return assign(*connection, where_, [this] { ++replaced_; });
-      case What::Clear: return assign(*connection, where_, nullptr);
+      case What::Close:
+        return connection->close();
+      case What::CloseText:
+        return connection->close("good-bye");
+      case What::Destroy:
+        return connection->destroy();
+      case What::End:
+        return connection->end("good-bye");
+      case What::ReconnectNow:
+        return client->reConnect(0);
+      case What::ReconnectSoon:
+        return client->reConnect(0.01);
+      case What::Cancelled:
+        return client->reConnect(0.01), client->close();
+      case What::StopAll:
+        return Worker::stopAll();
+      case What::Replace:
+        return assign(*connection, where_, [this] { ++replaced_; });
+      case What::Clear:
+        return assign(*connection, where_, nullptr);
       case What::Throw:
-      case What::ThrowHandled: throw std::runtime_error("thrown on purpose");
-      case What::PauseAndDestroy: return connection->pauseRecv(), connection->resumeRecv(), connection->destroy();
+      case What::ThrowHandled:
+        throw std::runtime_error("thrown on purpose");
+      case What::PauseAndDestroy:
+        return connection->pauseRecv(), connection->resumeRecv(), connection->destroy();
     }
   }
 
   bool expectsReconnect() const { return what_ == What::ReconnectNow || what_ == What::ReconnectSoon; }
   bool livesOn() const {
-    return what_ == What::Replace || what_ == What::Clear || what_ == What::ThrowHandled || expectsReconnect();
+    return what_ == What::Replace || what_ == What::Clear || what_ == What::ThrowHandled ||
+           expectsReconnect();
   }
   int count(Where where) const { return count_[static_cast<int>(where)]; }
 

@@ -12,6 +12,7 @@
 
 #include <doctest/doctest.h>
 
+#include <workerman/workerman.h>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +44,12 @@ class RawSocket {
     isAtEnd_ = isAtEnd_ || got == 0;
     return bytes;
   }
+  /// All that has arrived.
+  std::string receiveAll() {
+    std::string bytes, piece;
+    while (!(piece = receive()).empty()) bytes += piece;
+    return bytes;
+  }
   /// Whether receive() has met the peer's FIN.
   bool isAtEnd() const { return isAtEnd_; }
 
@@ -65,7 +72,8 @@ class RawSocket {
 /// Listens on a free port of 127.0.0.1. Nobody accepts unless accept() is called.
 class RawListener {
  public:
-  explicit RawListener(int backlog = 16) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+  explicit RawListener(int backlog = 16)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
     sockaddr_in where{};
     where.sin_family = AF_INET;
     where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -85,6 +93,11 @@ class RawListener {
   }
   /// A connection that waits, or none.
   RawSocket accept() { return RawSocket(::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+  /// Whether `socket` is connected, with one that waits if it was not before.
+  bool acceptInto(RawSocket& socket) {
+    if (!socket) socket = accept();
+    return static_cast<bool>(socket);
+  }
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
@@ -92,6 +105,19 @@ class RawListener {
  private:
   int fd_;
   int port_ = 0;
+};
+
+/// Wakes the loop up every few milliseconds, for tests that look at plain
+/// sockets, whose events the loop does not know.
+class Ticker {
+ public:
+  Ticker() : timer_(Workerman::Timer::add(0.002, [] {})) {}
+  Ticker(const Ticker&) = delete;
+  Ticker& operator=(const Ticker&) = delete;
+  ~Ticker() { Workerman::Timer::del(timer_); }
+
+ private:
+  int timer_;
 };
 
 /// A port of 127.0.0.1 that refuses connections: bound, and nobody listens.
