@@ -174,7 +174,6 @@ void TcpConnection::linger(bool shutdownWrite) {
 void TcpConnection::awaitGoodbye() noexcept {
   status_ = STATUS_CLOSING;
   awaitsGoodbye_ = true;
-  isPaused_ = false;
   updateWatch();
 }
 

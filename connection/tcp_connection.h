@@ -178,6 +178,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   bool mayReceive(const Input& input) const noexcept {
     return !input.abandoned() && !isPaused_ && pump_ == &input && !stopsReceiving();
   }
+  bool isPaused() const noexcept { return isPaused_; }
   /// Hands a decoded message to onMessage and counts it.
   void deliver(const Message& message) noexcept {
     ++statistics.total_request;

@@ -83,9 +83,13 @@ bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& i
   input.consume(head.consumed);
   if (const auto chosen = head.headers.get("Sec-WebSocket-Protocol")) connection.websocketServerProtocol = *chosen;
   connection.protocolReady();
+  const bool wasFull = mine.pendingBytes() >= connection.maxSendBufferSize;
   mine.open();
+  if (find(connection) != &mine) return false;  // sending what waited has found the socket dead
   const auto response = Http::Response::fromHead(std::move(head));
   connection.emit(connection.onWebSocketConnect, Message::of(response));
+  // Differs from Workerman: who was told of a full buffer before the upgrade hears that it is empty.
+  if (wasFull && find(connection) == &mine && connection.bufferIsEmpty()) connection.emit(connection.onBufferDrain);
   return connection.mayReceive(input);
 }
 

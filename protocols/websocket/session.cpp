@@ -102,6 +102,7 @@ void Session::open() {
     Connection::detail::ByteQueue waiting;
     waiting.swap(pending_);
     connection_.transmitControl(waiting.view(), {});
+    if (connection_.stateOf(*owner()) != this) return;  // the socket was dead: connection_ has ended
   }
   startPings();
 }
@@ -169,17 +170,17 @@ bool Session::beginClose(int code, std::string_view reason) {
     connection.lost("the peer did not answer the close frame");
   };
   limitTimer_->start(connection_.websocketCloseTimeout, onLimit, this);
-  connection_.awaitGoodbye();
+  TcpConnection& connection = connection_;
+  connection.awaitGoodbye();
   sendControl(Opcode::Close, closePayload(sent, reason));
+  // If it was paused, their close frame may have come already; this may be gone afterwards.
+  connection.resumeRecv();
   return true;
 }
 
 void Session::onPeerClose(std::uint16_t code, std::string_view reason) {
   const std::string why(reason);
-  if (phase_ == Phase::Open) {
-    phase_ = Phase::Closed;
-    sendControl(Opcode::Close, closePayload(code));
-  }
+  if (phase_ == Phase::Open) sendControl(Opcode::Close, closePayload(code));
   phase_ = Phase::Closed;
   report(code, why);
   finish();
@@ -233,7 +234,7 @@ void Session::startPings() {
 void Session::ping() {
   const bool isFull = connection_.getSendBufferQueueSize() >= connection_.maxSendBufferSize;
   if (!isFull) sendControl(Opcode::Ping, {});
-  if (awaitsPong_ || phase_ != Phase::Open) return;
+  if (awaitsPong_ || phase_ != Phase::Open || connection_.isPaused()) return;
   const double limit = connection_.websocketPongTimeout < 0 ? connection_.websocketPingInterval
                                                             : connection_.websocketPongTimeout;
   if (!(limit > 0)) return;
@@ -251,6 +252,7 @@ void Session::ping() {
 
 void Session::pongMissing() {
   awaitsPong_ = false;
+  if (connection_.isPaused()) return;  // it may have come: we do not read
   // A long message that is still arriving keeps the pong behind it: that peer lives.
   if (connection_.bytesRead != bytesAtPing_ && reader_.midMessage()) return;
   connection_.lost("no pong in time");

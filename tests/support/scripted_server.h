@@ -70,6 +70,8 @@ class ScriptedServer {
   std::string behindAnswer;
   bool answersClose = true;
   bool answersPing = true;
+  /// Called when the answer has been written.
+  std::function<void()> onAnswered;
   /// Called after each frame.
   std::function<void(const SentFrame&)> onFrame;
 
@@ -144,6 +146,7 @@ class ScriptedServer {
     isOpen_ = true;
     ++requests;
     write(answer(header("Sec-WebSocket-Key")) + behindAnswer);
+    if (onAnswered) onAnswered();
     receiveFrames(rest);
   }
 
