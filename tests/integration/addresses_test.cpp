@@ -43,12 +43,14 @@ TEST_CASE("addresses: of IP connections, at both ends") {
     const char* ip;
     bool isV6;
   };
-  for (const auto& [host, ip, isV6] : {Case{"127.0.0.1", "127.0.0.1", false}, Case{"[::1]", "::1", true}}) {
-    CAPTURE(std::string(host));
-    const Ends ends("tcp://" + std::string(host) + ":0", "tcp://" + std::string(host));
+  for (const Case& each : {Case{"127.0.0.1", "127.0.0.1", false}, Case{"[::1]", "::1", true}}) {
+    const std::string host = each.host, ip = each.ip;
+    const bool isV6 = each.isV6;
+    CAPTURE(host);
+    const Ends ends("tcp://" + host + ":0", "tcp://" + host);
     const int port = ends.server->getListenPort();
     const int clientPort = ends.client->getLocalPort();
-    const auto at = [&, h = host](int number) { return std::string(h) + ":" + std::to_string(number); };
+    const auto at = [&](int number) { return host + ":" + std::to_string(number); };
     CHECK(clientPort != 0);
     CHECK(ends.client->getRemoteIp() == ip);
     CHECK(ends.client->getRemotePort() == port);

@@ -133,28 +133,29 @@ TEST_CASE("proxy: one that never answers, closes, or cannot be reached") {
     const char* name;
     std::string error;
   };
-  for (const auto& [name, error] : {Case{"silent", "timed out (waiting for the proxy)"},
-                                    Case{"closes", "closed the connection"}, Case{"refuses", "refused"}}) {
-    CAPTURE(std::string(name));
+  for (const Case& each : {Case{"silent", "timed out (waiting for the proxy)"},
+                           Case{"closes", "closed the connection"}, Case{"refuses", "refused"}}) {
+    const std::string name = each.name;
+    CAPTURE(name);
     LoopFixture fixture;
     const testing::Ticker ticker;
     RawListener listener;
     const testing::RefusingPort nobody;
     Journal journal;
     auto client = std::make_shared<AsyncTcpConnection>("tcp://example.com:80");
-    const int port = std::string(name) == "refuses" ? nobody.port() : listener.port();
+    const int port = name == "refuses" ? nobody.port() : listener.port();
     client->proxySocks5 = "127.0.0.1:" + std::to_string(port);
-    if (std::string(name) == "silent") client->connectTimeout = 0.05;
+    if (name == "silent") client->connectTimeout = 0.05;
     journal.record(*client);
     client->connect();
-    if (std::string(name) == "closes") {
+    if (name == "closes") {
       RawSocket proxy;
       fixture.runUntil([&] { return listener.acceptInto(proxy); });
       proxy.close();
     }
     fixture.runUntil([&] { return journal.has("close"); });
     CHECK(journal.text == "error:1 close ");
-    CHECK(journal.error.find(error) != std::string::npos);
+    CHECK(journal.error.find(each.error) != std::string::npos);
     fixture.turn(2);
     CHECK(client.use_count() == 1);
   }
