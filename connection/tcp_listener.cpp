@@ -1,5 +1,6 @@
 #include "tcp_listener.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -135,11 +136,16 @@ SocketAddress whereToListen(const Worker& worker, const Address& address) {
   throwCannotListen(worker, "'" + host + "' is no IP address");
 }
 
+bool isSocketFile(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
 FileDescriptor openListener(const Worker& worker, const Address& address) {
   const auto& options = worker.socketContext().socket;
   const SocketAddress where = whereToListen(worker, address);
-  // A file that a crashed process left behind; a living one still answers.
-  if (address.isUnix) {
+  // A socket's file that a crashed process left behind; a living one still answers.
+  if (address.isUnix && isSocketFile(address.unixPath)) {
     FileDescriptor probe(openSocket(AF_UNIX, SOCK_STREAM));
     if (probe && connectTo(probe.get(), where) != 0 && errno == ECONNREFUSED) ::unlink(address.unixPath.c_str());
   }
@@ -162,8 +168,13 @@ void checkCallbackFits(const Worker& worker, const Connection::Protocol* protoco
 }  // namespace
 
 std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop) {
+  const std::string& name = worker.socketName();
   const auto kind = worker.transport == "unix" ? AddressKind::Unix : AddressKind::Inet;
-  const Address address = parseListenAddress(worker.socketName(), kind);
+  const Address address = parseListenAddress(name, kind);
+  if (name.find("://") == std::string::npos) throwCannotListen(worker, "it begins with no scheme, as in tcp://" + name);
+  if (!address.isUnix && address.port == 0 && !name.ends_with(":0")) {
+    throwCannotListen(worker, "the port is missing; 0 asks for a free one");
+  }
   if (address.scheme == "udp" || worker.transport == "udp") throwCannotListen(worker, "udp is not available yet");
   if (address.scheme == "ssl" || worker.transport == "ssl") throwCannotListen(worker, "TLS is not available yet");
   if (address.isUnix) worker.transport = "unix";

@@ -30,6 +30,13 @@ class Text {
     std::size_t scanned = 0;
     return inputFrom(buffer, scanned, static_cast<std::size_t>(connection->maxPackageSize));
   }
+  /// As the first, for a ConnectionPtr, which has no `maxPackageSize`.
+  template <typename ConnectionPointer>
+  requires(!requires(const ConnectionPointer& connection) { connection->maxPackageSize; } &&
+           requires(const ConnectionPointer& connection) { connection->protocol; })
+  static std::ptrdiff_t input(std::string_view buffer, const ConnectionPointer&) noexcept {
+    return input(buffer);
+  }
 
   /// As above for a buffer that grows: `scanned` bytes of it are known to hold no newline. It is
   /// brought up to date while the answer is 0 and becomes 0 again with any other answer, so that a

@@ -1,0 +1,107 @@
+#pragma once
+
+/// A program that a test runs: its output, signals and end, all with a deadline.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace testing {
+
+class ChildProcess {
+ public:
+  /// Starts `program`; its stdout and stderr come together.
+  explicit ChildProcess(const std::string& program, const std::vector<std::string>& arguments = {}) {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    std::vector<char*> argv{const_cast<char*>(program.c_str())};
+    for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) {
+      ::dup2(ends[1], STDOUT_FILENO);
+      ::dup2(ends[1], STDERR_FILENO);
+      ::execv(program.c_str(), argv.data());
+      ::_exit(127);
+    }
+    ::close(ends[1]);
+    output_ = ends[0];
+  }
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+  ~ChildProcess() {
+    if (!hasEnded_) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    ::close(output_);
+  }
+
+  void signal(int number) const { REQUIRE(::kill(pid_, number) == 0); }
+
+  /// Reads until the output holds `text`; a failed check if it does not come.
+  bool waitFor(const std::string& text, double seconds = 20) {
+    const Deadline deadline(seconds);
+    while (text_.find(text) == std::string::npos && readSome(deadline)) {
+    }
+    const bool isThere = text_.find(text) != std::string::npos;
+    CHECK_MESSAGE(isThere, "waited for '", text, "', got: ", text_);
+    return isThere;
+  }
+
+  /// Its exit status, or minus the signal that ended it; -1000 when it does not
+  /// end in time.
+  int wait(double seconds = 20) {
+    const Deadline deadline(seconds);
+    while (readSome(deadline)) {
+    }
+    int status = 0;
+    while (::waitpid(pid_, &status, WNOHANG) == 0) {
+      if (deadline.left() <= 0) return -1000;
+      ::poll(nullptr, 0, 5);
+    }
+    hasEnded_ = true;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  const std::string& text() const { return text_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Deadline {
+    explicit Deadline(double seconds)
+        : end(Clock::now() + std::chrono::milliseconds(static_cast<long>(seconds * 1000))) {}
+    int left() const {
+      const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+      return rest > 0 ? static_cast<int>(rest) : 0;
+    }
+    Clock::time_point end;
+  };
+
+  /// False at the end of the output, or of the time.
+  bool readSome(const Deadline& deadline) {
+    pollfd waiting{output_, POLLIN, 0};
+    if (::poll(&waiting, 1, deadline.left()) <= 0) return false;
+    char piece[4096];
+    const ssize_t got = ::read(output_, piece, sizeof piece);
+    if (got <= 0) return false;
+    text_.append(piece, static_cast<std::size_t>(got));
+    return true;
+  }
+
+  pid_t pid_ = -1;
+  int output_ = -1;
+  bool hasEnded_ = false;
+  std::string text_;
+};
+
+}  // namespace testing

@@ -1,0 +1,54 @@
+#include "core/command_line.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace Workerman::detail;
+
+TEST_CASE(
+    "command line: the first command and the first mode count, wherever they stand (Workerman's "
+    "parseCommand)") {
+  const struct {
+    std::vector<std::string> arguments;
+    std::string command, mode;
+  } cases[] = {
+      {{}, "", ""},
+      {{"app"}, "", ""},
+      {{"app", "start"}, "start", ""},
+      {{"app", "start", "-d"}, "start", "-d"},
+      {{"app", "-d", "start"}, "start", "-d"},
+      {{"app", "--port=80", "start", "name", "-g"}, "start", "-g"},
+      {{"app", "stop", "start"}, "stop", ""},
+      {{"app", "restart", "-g", "-d"}, "restart", "-g"},
+      {{"app", "reload"}, "reload", ""},
+      {{"app", "status", "-d"}, "status", "-d"},
+      {{"app", "connections"}, "connections", ""},
+      {{"app", "start", "-q"}, "start", "-q"},
+      {{"app", "START"}, "", ""},
+      {{"app", "start "}, "", ""},
+      {{"app", ""}, "", ""},
+      {{"app", "--", "-x"}, "", ""},
+      {{"start"}, "", ""},
+      {{"start", "stop"}, "stop", ""},
+  };
+  for (const auto& c : cases) {
+    std::string line;
+    for (const auto& argument : c.arguments) line += argument + " ";
+    CAPTURE(line);
+    const Command command = parseCommand(c.arguments);
+    CHECK(command.name == c.command);
+    CHECK(command.mode == c.mode);
+  }
+}
+
+TEST_CASE("command line: the usage names the program as it was called") {
+  CHECK(usage("./app").starts_with("Usage: ./app <command>"));
+}
+
+TEST_CASE("command line: the arguments of this process are found without main") {
+  const auto arguments = processArguments();
+  REQUIRE_FALSE(arguments.empty());
+  CHECK(arguments[0].find("unit_tests") != std::string::npos);
+}
