@@ -69,7 +69,8 @@ TEST_CASE("ws handshake: each wrong answer is one onError(CONNECT_FAIL) naming i
       {"a folded header", plus("A: b\r\n c\r\n"), "bad websocket handshake"},
   };
   for (const auto& [wrong, answer, cause] : cases) {
-    CAPTURE(wrong);
+    const std::string which = wrong;  // clang 14 captures no structured binding
+    CAPTURE(which);
     Scene scene;
     scene.server.answer = answer;
     scene.client()->connect();

@@ -132,7 +132,8 @@ TEST_CASE("ws close: the peer's close is answered with its code (RFC 6455 sectio
       {"", "wsclose 1005 ", ""},
   };
   for (const auto& [payload, told, answered] : cases) {
-    CAPTURE(told);
+    const std::string which = told;  // clang 14 captures no structured binding
+    CAPTURE(which);
     Scene scene;
     const auto client = scene.opened();
     scene.server.sendClose(payload);

@@ -156,7 +156,8 @@ TEST_CASE("ws handshake: what cannot be sent is refused by connect(), by name") 
       {"CRLF in the sub-protocol", [](auto& c) { c.websocketClientProtocol = "a\r\nX: y"; }, "sub-protocol"},
   };
   for (const auto& [wrong, set, named] : cases) {
-    CAPTURE(wrong);
+    const std::string which = wrong;  // clang 14 captures no structured binding
+    CAPTURE(which);
     const auto client = scene.client();
     set(*client);
     std::string what = "(nothing)";

@@ -86,7 +86,8 @@ TEST_CASE("ws re-entrancy: each callback may close its connection, which ends on
   for (const auto& slot : kSlots) {
     for (const auto& [name, act] : ways) {
       CAPTURE(slot);
-      CAPTURE(name);
+      const std::string way = name;  // clang 14 captures no structured binding
+      CAPTURE(way);
       Scene scene;
       script(scene, slot);
       const auto client = scene.client();
