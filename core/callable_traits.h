@@ -12,6 +12,10 @@ namespace Workerman::detail {
 template <class... Ts>
 struct TypeList {};
 
+/// Declared for lists that begin with First only.
+template <class First, class... Rest>
+void startsWith(TypeList<First, Rest...>);
+
 /// The answer when a callable has no single parameter list: generic or overloaded.
 struct Unreadable {};
 

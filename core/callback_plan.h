@@ -165,7 +165,8 @@ constexpr auto adaptDeclared() {
     if constexpr (!H::template accepts<T>) {
       return Refused{};
     } else {
-      return std::conditional_t<std::is_same_v<T, P>, PassAsIs<P>, PassHandle<T>>{};
+      return std::conditional_t<std::is_same_v<T, P>, PassAsIs<P>,
+                                PassHandle<std::conditional_t<std::is_reference_v<D>, const T, T>>>{};
     }
   } else {
     return adaptPlain<P, D>();
@@ -239,17 +240,24 @@ constexpr auto tryAuto() {
   }
 }
 
+/// ParametersWithFirst for a handle, which is const: `auto&` becomes a reference to const.
+template <class F, class Handle>
+struct ParametersWithHandle : ParametersWithFirst<F, Handle> {};
+template <class F, class Handle>
+requires requires(typename ParametersWithFirst<F, Handle>::Type list) { startsWith<Handle&>(list); }
+struct ParametersWithHandle<F, Handle> : ParametersWithFirst<F, const Handle> {};
+
 /// The parameters of a generic callable `(auto connection, T data)`, or Unreadable for every other shape.
 /// T decides what a connection's data must be, not what T could be converted from.
 template <class F, class Rules, class H>
 constexpr auto readSecond() {
   using Handle = const typename H::Auto&;
   using Data = typename Rules::AutoMessage&;
-  using Read = ParametersWithFirst<F, typename H::Auto>;
+  using Read = ParametersWithHandle<F, typename H::Auto>;
   if constexpr (!canProbe<F>) {
     return Unreadable{};
   } else if constexpr (std::is_invocable_v<const F&, Handle, Data>) {
-    if constexpr (!Takes<F, Handle, Nothing> && Takes<F, Nothing, Data>) {
+    if constexpr (!Takes<F, Handle, Nothing> && Takes<F, const Nothing&, Data>) {
       return typename Read::Type{};
     } else {
       return Unreadable{};
@@ -257,7 +265,7 @@ constexpr auto readSecond() {
   } else if constexpr (std::is_invocable_v<F&, Handle, Data>) {
     return Unreadable{};  // a mutable lambda: the probe works on const ones only, so it gets text
   } else if constexpr (std::is_invocable_v<const F&, Handle, Anything>) {
-    if constexpr (Takes<F, Nothing, Anything>) {
+    if constexpr (Takes<F, const Nothing&, Anything>) {
       return typename Read::Type{};
     } else {
       return Unreadable{};
@@ -301,8 +309,9 @@ constexpr bool namesItsHandle(Plan<First, Rest...>) {
                 !std::is_invocable_v<const F&, typename First::Passed, typename Rest::Passed...>) {
     return false;
   } else {
-    return !Takes<F, Nothing, typename Rest::Passed...> &&
-           !Takes<F, std::shared_ptr<Nothing>, typename Rest::Passed...>;
+    // Const lvalues, as the handle is: an `auto&` takes these too.
+    return !Takes<F, const Nothing&, typename Rest::Passed...> &&
+           !Takes<F, const std::shared_ptr<Nothing>&, typename Rest::Passed...>;
   }
 }
 template <class F>

@@ -192,6 +192,26 @@ TEST_CASE("onMessage: a declared type decides, not what it could be converted fr
   }
 }
 
+TEST_CASE("onMessage: the connection may be declared auto& and auto&&, whatever the data is declared as") {
+  string_view text = "hello";
+  Row<string_view> texts[] = {
+      ROW(textTag(), "hello2",
+          [](auto& con, const auto& data) { seen = string(data) + std::to_string(con->tcp); }),
+      ROW(textTag(), "hello2",
+          [](auto&& con, auto&& data) { seen = string(data) + std::to_string(con->tcp); }),
+      ROW(textTag(), "hello2", [](const auto& con, string data) { seen = data + std::to_string(con->tcp); }),
+  };
+  check(texts, text);
+  json value = {1, 2};
+  Row<json> values[] = {
+      ROW(typeTag<json>(), "[1,2]2",
+          [](auto& con, json& data) { seen = data.dump() + std::to_string(con->tcp); }),
+      ROW(typeTag<json>(), "[1,2]2",
+          [](const auto& con, const json& data) { seen = data.dump() + std::to_string(con->tcp); }),
+  };
+  check(values, value);
+}
+
 TEST_CASE("onMessage: types that text converts to are themselves") {
   CHECK(OnMessage([](auto con, FromText data) { seen = data.text; }).wants() == typeTag<FromText>());
   CHECK(OnMessage([](auto con, std::any data) { data.reset(); }).wants() == typeTag<std::any>());
