@@ -147,8 +147,10 @@ void TcpConnection::resumeRecv() {
 
 void TcpConnection::peerEnded() {
   flushOwnCork();
-  // Differs from Workerman: what is queued for a peer that only stopped sending still leaves.
-  if (!sendQueue_.empty() && (status_ == STATUS_ESTABLISHED || status_ == STATUS_ENDING) && !awaitsGoodbye_) {
+  // Differs from Workerman: what is queued for a peer that only stopped sending still leaves. A
+  // websocket's peer says good-bye first; without that it is lost.
+  const bool isDone = protocol.get() != nullptr && protocol.get()->hasCloseCodes();
+  if (!isDone && !sendQueue_.empty() && (status_ == STATUS_ESTABLISHED || status_ == STATUS_ENDING)) {
     hasEnded_ = true;
     status_ = STATUS_CLOSING;
     updateWatch();

@@ -234,6 +234,12 @@ TEST_CASE("ws close: lost without a close frame is 1006 with the cause") {
     setsockopt(scene.server.peer->getSocket(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     scene.server.peer->destroy();
   }
+  SUBCASE("only the peer's sending ends, while much waits for it and it does not read") {
+    scene.server.peer->pauseRecv();
+    client->maxSendBufferSize = 64 << 20;
+    client->send(std::string(16 << 20, 'a'));
+    shutdown(scene.server.peer->getSocket(), SHUT_WR);
+  }
   scene.until("close");
   REQUIRE(scene.events.size() == 2);
   CHECK(scene.events[0].starts_with("wsclose 1006 "));
