@@ -202,7 +202,9 @@ TEST_CASE("table: close takes nothing, text, null; a code is for websockets") {
   };
   const std::pair<std::string, std::string> cases[] = {
       {"code", ""}, {"text", "bye\n"}, {"raw", "bye"}, {"null", ""}};
-  for (const auto& [how, wanted] : cases) {
+  for (const auto& each : cases) {
+    const auto& how = each.first;
+    const auto& wanted = each.second;
     CAPTURE(how);
     std::string answer;
     bool isClosed = false;

@@ -260,7 +260,9 @@ TEST_CASE("custom protocol: bad input destroys the connection with a log line, a
       {"throw", "Protocol Naughty Error package. std::runtime_error: input has had enough"},
       {"throw a number", "Protocol Naughty Error package. something that is no std::exception"},
   };
-  for (const auto& [bytes, wanted] : cases) {
+  for (const auto& each : cases) {
+    const auto& bytes = each.first;
+    const auto& wanted = each.second;
     CAPTURE(bytes);
     CapturedStderr output;
     Pair pair("Naughty");
@@ -312,7 +314,9 @@ TEST_CASE("custom protocol: without errorHandler a throwing decode stops all wit
 
 TEST_CASE("custom protocol: hooks run after the user's callback; onConnect on an AsyncTcpConnection only") {
   const std::pair<std::string, std::string> cases[] = {{"Hooked", "hook"}, {"HookedBare", "bare"}};
-  for (const auto& [scheme, prefix] : cases) {
+  for (const auto& each : cases) {
+    const auto& scheme = each.first;
+    const auto& prefix = each.second;
     CAPTURE(scheme);
     hooks.clear();
     {

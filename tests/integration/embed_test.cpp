@@ -283,7 +283,9 @@ TEST_CASE("stopAll: in each callback of a worker and its connections") {
          };
        }},
   };
-  for (const auto& [where, arrange] : cases) {
+  for (const auto& each : cases) {
+    const auto& where = each.first;
+    const auto& arrange = each.second;
     CAPTURE(where);
     HostLoop host;
     Worker worker("text://127.0.0.1:0");

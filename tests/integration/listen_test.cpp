@@ -150,7 +150,9 @@ TEST_CASE("worker: what it cannot listen on is one clear error") {
       {"unix://", "unix://"},
   };
   LoopFixture fixture;
-  for (const auto& [name, wanted] : cases) {
+  for (const auto& each : cases) {
+    const auto& name = each.first;
+    const auto& wanted = each.second;
     CAPTURE(name);
     const auto worker = std::make_shared<Worker>(name);
     std::string said;

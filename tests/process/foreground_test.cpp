@@ -112,7 +112,9 @@ TEST_CASE("start: an exception is logged with what it says, and the status is 25
       {"throw", "std::runtime_error: thrown by onWorkerStart"},
       {"timer-throw", "std::logic_error: thrown by a timer"},
   };
-  for (const auto& [how, text] : cases) {
+  for (const auto& each : cases) {
+    const auto& how = each.first;
+    const auto& text = each.second;
     CAPTURE(how);
     ChildProcess app(program.path, {"start", how});
     CHECK(app.wait() == 250);
@@ -147,7 +149,9 @@ TEST_CASE("command line: all arguments reach getArgv, with those of Worker::comm
       {{"arguments", "start", "given"}, "[" + path + "][arguments][start][given]"},
       {{"arguments", "command"}, "[" + path + "][arguments][command][start][with][more]"},
   };
-  for (const auto& [arguments, wanted] : cases) {
+  for (const auto& each : cases) {
+    const auto& arguments = each.first;
+    const auto& wanted = each.second;
     CAPTURE(wanted);
     ChildProcess app(program.path, arguments);
     CHECK(app.waitFor(wanted));
@@ -167,7 +171,9 @@ TEST_CASE("start: a port in use, or an address that is none, is one clear messag
       {"nonsense://127.0.0.1:0", "unknown protocol 'nonsense'"},
       {"text://nowhere:0", "'nowhere' is no IP address"},
   };
-  for (const auto& [name, text] : cases) {
+  for (const auto& each : cases) {
+    const auto& name = each.first;
+    const auto& text = each.second;
     CAPTURE(name);
     ChildProcess app(program.path, {"start", "listen", name});
     CHECK(app.wait() == 1);
@@ -181,7 +187,9 @@ TEST_CASE("start: a port in use, or an address that is none, is one clear messag
 TEST_CASE("stop: a pending reconnect and look-ups under way hold up nobody") {
   const Program program;
   const std::pair<std::string, std::string> cases[] = {{"reconnect", "lost"}, {"look-up", "Start success"}};
-  for (const auto& [what, sign] : cases) {
+  for (const auto& each : cases) {
+    const auto& what = each.first;
+    const auto& sign = each.second;
     CAPTURE(what);
     ChildProcess app(program.path, {"start", "slow-stop", what});
     app.waitFor("Start success");
