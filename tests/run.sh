@@ -90,6 +90,7 @@ run() {
 sanitizers='-fno-sanitize-recover=all -fno-omit-frame-pointer'
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$root/tests/support/tsan.supp}"
 
 # -- every run --------------------------------------------------------------------
 if build gcc "${CXX_NAME:-g++}" -Dbuildtype=debugoptimized; then
