@@ -132,8 +132,6 @@ void AsyncTcpConnection::startTimeLimit() {
   limitTimer_ = std::make_unique<LoopTimer>(*eventLoop);
   const auto onLimit = [](void* self) noexcept {
     auto& connection = *static_cast<AsyncTcpConnection*>(self);
-    const auto pin = connection.weak_from_this().lock();
-    const Workerman::detail::DispatchScope scope(*connection.eventLoop);
     const char* stage = connection.connector_ ? connection.connector_->stage() : "waiting for the upgrade";
     connection.failConnect("timed out (" + std::string(stage) + ")");
   };
@@ -238,8 +236,6 @@ void AsyncTcpConnection::reConnect(double seconds) {
   reconnectTimer_ = std::make_unique<LoopTimer>(*eventLoop);
   const auto onTime = [](void* self) noexcept {
     auto& connection = *static_cast<AsyncTcpConnection*>(self);
-    const auto pin = connection.weak_from_this().lock();
-    const Workerman::detail::DispatchScope scope(*connection.eventLoop);
     connection.reconnectTimer_.reset();
     try {
       connection.connect();

@@ -76,7 +76,6 @@ void Connector::startNext() {
 void Connector::scheduleNext(double seconds) {
   const auto onDelay = [](void* self) noexcept {
     auto& connector = *static_cast<Connector*>(self);
-    const Workerman::detail::DispatchScope scope(connector.loop_);
     connector.loop_.guarded([&] { connector.startNext(); });
   };
   timer_.start(seconds, onDelay, this);
@@ -136,7 +135,6 @@ void Connector::failSoon(std::string cause) {
       0,
       [](void* self) noexcept {
         auto& connector = *static_cast<Connector*>(self);
-        const Workerman::detail::DispatchScope scope(connector.loop_);
         const std::string why = connector.lastError_;
         connector.client_.onConnectFailed(why);
       },

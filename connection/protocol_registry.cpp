@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <typeinfo>
 
+#include "address.h"
+
 namespace Workerman::Connection::detail {
 namespace {
 
@@ -25,15 +27,9 @@ bool isLetter(char c) {
   return std::isalpha(static_cast<unsigned char>(c)) != 0;
 }
 
-bool sameName(std::string_view a, std::string_view b) {
-  if (a.empty() || a.size() != b.size()) return false;
-  const auto upper = [](char c) { return std::toupper(static_cast<unsigned char>(c)); };
-  return upper(a[0]) == upper(b[0]) && a.substr(1) == b.substr(1);
-}
-
 const Protocol* findLocked(const Registry& all, std::string_view scheme) {
   for (const auto& protocol : all.protocols) {
-    if (sameName(protocol->name(), scheme)) return protocol.get();
+    if (isSameScheme(protocol->name(), scheme)) return protocol.get();
   }
   return nullptr;
 }
@@ -46,7 +42,7 @@ void checkName(std::string_view name) {
                                 std::string(name) + "'");
   }
   for (const auto transport : kTransports) {
-    if (sameName(transport, name)) {
+    if (isSameScheme(transport, name)) {
       throw std::invalid_argument("Protocols::add: '" + std::string(name) +
                                   "' is a transport, not a protocol");
     }

@@ -11,6 +11,7 @@ namespace Workerman::detail {
 /// loop was closed, when it does nothing.
 class LoopTimer {
  public:
+  /// Runs inside the loop's DispatchScope, and needs none of its own.
   using Callback = void (*)(void* context) noexcept;
 
   explicit LoopTimer(EventLoop& loop);

@@ -122,10 +122,8 @@ void Runtime::stop(int code, std::string_view log) {
   if (code != 0 && !log.empty()) detail::log(log);
   deadline_ = std::make_unique<LoopTimer>(*loop_);
   const auto onDeadline = [](void* self) noexcept {
-    auto& runtime = *static_cast<Runtime*>(self);
-    const DispatchScope scope(*runtime.loop_);
     closeConnections(nullptr, true);
-    runtime.finishNow();
+    static_cast<Runtime*>(self)->finishNow();
   };
   deadline_->start(Worker::stopTimeout, onDeadline, this);
   forEachWorker({workers_.rbegin(), workers_.rend()}, [](Worker& worker) { worker.stop(false); });

@@ -13,7 +13,6 @@ using Connection::SendResult;
 using Connection::TcpConnection;
 using Connection::WebsocketType;
 using Connection::detail::LoopIo;
-using Workerman::detail::DispatchScope;
 using Workerman::detail::LoopTimer;
 
 // -- sending --------------------------------------------------------------------
@@ -72,10 +71,7 @@ SendResult Session::sendText(std::string_view text) {
 
 void Session::sendControl(Opcode opcode, std::string_view payload) {
   char bytes[kMaxFrameHeader + kMaxControlPayload];
-  const MaskKey mask = role_ == Role::Client ? Workerman::detail::randomMask() : 0;
-  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), role_, mask);
-  maskCopy(bytes + head, payload.data(), payload.size(), mask);
-  connection_.transmitControl({bytes, head + payload.size()}, {});
+  connection_.transmitControl({bytes, writeFrame(bytes, payload, opcode, role_)}, {});
 }
 
 void Session::sendPong(std::string_view payload) {
@@ -164,10 +160,7 @@ bool Session::beginClose(int code, std::string_view reason) {
   pingTimer_.reset();
   limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
   const auto onLimit = [](void* self) noexcept {
-    auto& connection = static_cast<Session*>(self)->connection_;
-    const auto pin = connection.weak_from_this().lock();
-    const DispatchScope scope(*connection.eventLoop);
-    connection.lost("the peer did not answer the close frame");
+    static_cast<Session*>(self)->connection_.lost("the peer did not answer the close frame");
   };
   limitTimer_->start(connection_.websocketCloseTimeout, onLimit, this);
   TcpConnection& connection = connection_;
@@ -222,12 +215,7 @@ void Session::startPings() {
   const double interval = connection_.websocketPingInterval;
   if (!(interval > 0)) return;
   pingTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
-  const auto onInterval = [](void* self) noexcept {
-    auto& session = *static_cast<Session*>(self);
-    const auto pin = session.connection_.weak_from_this().lock();
-    const DispatchScope scope(*session.connection_.eventLoop);
-    session.ping();
-  };
+  const auto onInterval = [](void* self) noexcept { static_cast<Session*>(self)->ping(); };
   pingTimer_->start(interval, onInterval, this, true);
 }
 
@@ -241,12 +229,7 @@ void Session::ping() {
   awaitsPong_ = true;
   bytesAtPing_ = connection_.bytesRead;
   if (!limitTimer_) limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
-  const auto onLimit = [](void* self) noexcept {
-    auto& session = *static_cast<Session*>(self);
-    const auto pin = session.connection_.weak_from_this().lock();
-    const DispatchScope scope(*session.connection_.eventLoop);
-    session.pongMissing();
-  };
+  const auto onLimit = [](void* self) noexcept { static_cast<Session*>(self)->pongMissing(); };
   limitTimer_->start(limit, onLimit, this);
 }
 
