@@ -25,7 +25,6 @@ class PollHandle {
   /// Starts watching nothing. The descriptor stays the caller's and must
   /// outlive the next close(). @throws std::system_error
   void open(EventLoop& loop, int fd, Handler handler, void* owner);
-  bool isOpen() const noexcept { return block_ != nullptr; }
 
   /// Changes what is waited for: a union of Events.
   void watch(int events) noexcept;

@@ -280,7 +280,6 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void receiveQueued();
   std::size_t pump(char* data, std::size_t size);
   void peerEnded();
-  bool bufferIsFull();
   void enqueue(const Parts& parts, std::size_t skip);
   SendResult push(const Parts& parts);
   std::size_t writeParts(std::string_view corked, const Parts& parts, int& error) noexcept;
