@@ -1,0 +1,109 @@
+// The seams that core declares: making listeners, and the connections of a
+// thread as a whole.
+
+#include "../core/listener.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include "../core/worker.h"
+#include "address.h"
+#include "connection_table.h"
+#include "loop_io.h"
+#include "protocol_registry.h"
+#include "tcp_connection.h"
+#include "tcp_listener.h"
+
+namespace Workerman::detail {
+namespace {
+
+using namespace Connection::detail;
+
+[[noreturn]] void throwCannotListen(const Worker& worker, const std::string& cause) {
+  throw std::runtime_error("cannot listen on " + worker.socketName() + ": " + cause);
+}
+
+SocketAddress whereToListen(const Worker& worker, const Address& address) {
+  if (address.isUnix) return SocketAddress::fromUnixPath(address.unixPath);
+  const std::string host = address.hostWithZone();
+  if (const auto literal = SocketAddress::fromLiteral(host == "localhost" ? "127.0.0.1" : host, address.port)) {
+    return *literal;
+  }
+  throwCannotListen(worker, "'" + host + "' is no IP address");
+}
+
+bool isSocketFile(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+FileDescriptor openListener(const Worker& worker, const Address& address) {
+  const auto& options = worker.socketContext().socket;
+  const SocketAddress where = whereToListen(worker, address);
+  // A socket's file that a crashed process left behind; a living one still answers.
+  if (address.isUnix && isSocketFile(address.unixPath)) {
+    FileDescriptor probe(openSocket(AF_UNIX, SOCK_STREAM));
+    if (probe && connectTo(probe.get(), where) != 0 && errno == ECONNREFUSED) ::unlink(address.unixPath.c_str());
+  }
+  FileDescriptor socket(listenOn(where, {.backlog = options.backlog.value_or(Worker::DEFAULT_BACKLOG),
+                                         .reusePort = worker.reusePort || options.so_reuseport,
+                                         .v6Only = options.ipv6_v6only}));
+  if (!socket) throwCannotListen(worker, std::system_category().message(errno));
+  return socket;
+}
+
+void checkCallbackFits(const Worker& worker, const Connection::Protocol* protocol) {
+  if (worker.onMessage.handleKind() == HandleKind::udp) {
+    throwCannotListen(worker, "onMessage names UdpConnectionPtr, but this is no udp:// worker");
+  }
+  const TypeTag* wanted = worker.onMessage.wants();
+  const TypeTag* given = protocol != nullptr ? protocol->messageType() : textTag();
+  if (wanted != nullptr && wanted != given) throwCannotListen(worker, describeMismatch(*wanted, *given));
+}
+
+}  // namespace
+
+std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop) {
+  const std::string& name = worker.socketName();
+  const auto kind = worker.transport == "unix" ? AddressKind::Unix : AddressKind::Inet;
+  const Address address = parseListenAddress(name, kind);
+  if (name.find("://") == std::string::npos) throwCannotListen(worker, "it begins with no scheme, as in tcp://" + name);
+  if (!address.isUnix && address.port == 0 && !name.ends_with(":0")) {
+    throwCannotListen(worker, "the port is missing; 0 asks for a free one");
+  }
+  if (address.scheme == "udp" || worker.transport == "udp") throwCannotListen(worker, "udp is not available yet");
+  if (address.scheme == "ssl" || worker.transport == "ssl") throwCannotListen(worker, "TLS is not available yet");
+  if (address.isUnix) worker.transport = "unix";
+  if (address.scheme != "tcp" && address.scheme != "unix") worker.protocol = address.scheme;
+  const Connection::Protocol* protocol = worker.protocol.empty() ? nullptr : requireProtocol(worker.protocol);
+  checkCallbackFits(worker, protocol);
+  FileDescriptor socket = openListener(worker, address);
+  return std::make_unique<TcpListener>(worker, loop, std::move(socket), address.unixPath, protocol);
+}
+
+std::size_t heldConnections() noexcept { return Connection::detail::heldConnections; }
+
+void closeConnections(const Worker* worker, bool force) {
+  for (const auto& [id, connection] : ConnectionView(worker)) {
+    if (force) {
+      connection->destroy();
+    } else if (connection->getStatus() == Connection::TcpConnection::STATUS_ESTABLISHED &&
+               connection->protocol.get() != nullptr && connection->protocol.get()->hasCloseCodes()) {
+      connection->close(1001);
+    } else {
+      connection->close();
+    }
+  }
+}
+
+void disownConnections(const Worker& worker) noexcept {
+  for (const auto& [id, connection] : worker.connections) connection->worker = nullptr;
+}
+
+void attachConnections(EventLoop& loop) { LoopIo::ofThisThread().attachTo(loop); }
+
+}  // namespace Workerman::detail
