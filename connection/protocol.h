@@ -122,6 +122,10 @@ class Protocol {
   /// Whether a client is ready to talk as soon as its socket is connected. If
   /// not, the protocol calls TcpConnection::protocolReady() when it is.
   virtual bool readyOnConnect() const noexcept { return true; }
+  /// Whether an accepted connection still owes its opening handshake.
+  virtual bool isOpening(const TcpConnection&) const noexcept { return false; }
+  /// isOpening() when the worker's handshakeTimeout is over: refuse and close.
+  virtual void handshakeOverdue(TcpConnection&) const {}
   /// Says good-bye, with `code` -1 the usual one. True: the protocol closes the connection itself when the
   /// peer has answered or a time limit is over. False: nothing to say.
   /// @throws std::invalid_argument for a code that must not be sent.

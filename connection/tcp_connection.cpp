@@ -57,8 +57,8 @@ TcpConnectionPtr TcpConnection::accepted(EventLoop& loop, int fd, std::string re
   struct Accepted final : TcpConnection {};
   const auto connection = std::make_shared<Accepted>();
   connection->remoteAddress_ = remoteAddress;
-  connection->holdSelf();
   connection->adoptSocket(loop, fd);
+  connection->holdSelf();
   return connection;
 }
 
@@ -245,7 +245,7 @@ void TcpConnection::finalClose() {
   ConnectionTable::ofThisThread().remove(realId_);
   eventLoop = nullptr;
   Worker* const owner = std::exchange(worker, nullptr);
-  if (owner != nullptr) owner->connectionEnded();
+  if (owner != nullptr) owner->connectionEnded(*this);
   releaseSelf();
 }
 

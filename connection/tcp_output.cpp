@@ -106,7 +106,10 @@ std::size_t TcpConnection::writeParts(std::string_view corked, const Parts& part
   add(corked);
   for (const auto& piece : parts.piece) add(piece);
   const ssize_t written = detail::sendParts(fd_, pieces.data(), count);
-  if (written >= 0) return static_cast<std::size_t>(written);
+  if (written >= 0) {
+    markActive();
+    return static_cast<std::size_t>(written);
+  }
   if (errno != EAGAIN && errno != EWOULDBLOCK) error = errno;
   return 0;
 }
@@ -130,6 +133,7 @@ bool TcpConnection::flushOwnCork() noexcept {
   const int error = sent < 0 ? errno : 0;
   const std::size_t written = sent < 0 ? 0 : static_cast<std::size_t>(sent);
   io.clearCork();
+  if (written != 0) markActive();
   if (written == corked.size()) return true;
   bytesWritten -= static_cast<std::int64_t>(corked.size() - written);
   if (error != 0 && error != EAGAIN && error != EWOULDBLOCK) return false;
@@ -167,6 +171,7 @@ void TcpConnection::writeQueued() {
     return;
   }
   bytesWritten += written;
+  markActive();
   sendQueue_.consume(static_cast<std::size_t>(written));
   if (sendQueue_.empty()) allWritten();
 }

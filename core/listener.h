@@ -23,6 +23,15 @@ class Listener {
   virtual int port() const noexcept = 0;
 };
 
+/// What a worker's limits have to remember while it listens or has connections.
+class ConnectionLimitsBase {
+ public:
+  virtual ~ConnectionLimitsBase() = default;
+  /// A connection of the worker is gone for good.
+  virtual void ended(const Connection::TcpConnection& connection) noexcept = 0;
+};
+std::unique_ptr<ConnectionLimitsBase> makeConnectionLimits(Worker& worker, EventLoop& loop);
+
 /// Opens the socket that `worker` names, without accepting yet.
 /// @throws std::runtime_error naming the address and the cause;
 /// std::invalid_argument for an address, protocol or callback that does not fit.

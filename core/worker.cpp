@@ -64,7 +64,9 @@ void Worker::listen(bool autoAccept) {
 void Worker::openSocket() {
   if (socketName_.empty() || listener_) return;
   hasRun_ = true;
-  listener_ = detail::makeListener(*this, *getEventLoop());
+  EventLoop& loop = *getEventLoop();
+  listener_ = detail::makeListener(*this, loop);
+  if (!limits_) limits_ = detail::makeConnectionLimits(*this, loop);
   self_ = weak_from_this().lock();
   stopping = false;
 }
@@ -72,7 +74,7 @@ void Worker::openSocket() {
 void Worker::unlisten() noexcept {
   pauseAccept();
   listener_.reset();
-  if (connectionCount_ == 0) self_.reset();
+  releaseIfOver();
 }
 
 void Worker::pauseAccept() noexcept {
@@ -115,8 +117,17 @@ void Worker::connectionStarted() {
   if (!self_) self_ = weak_from_this().lock();
 }
 
-void Worker::connectionEnded() noexcept {
-  if (--connectionCount_ == 0 && !listener_) self_.reset();
+void Worker::connectionEnded(const Connection::TcpConnection& connection) noexcept {
+  if (limits_) limits_->ended(connection);
+  --connectionCount_;
+  releaseIfOver();
+}
+
+/// Neither listens nor has connections: nothing of the loop's is kept.
+void Worker::releaseIfOver() noexcept {
+  if (connectionCount_ != 0 || listener_) return;
+  limits_.reset();
+  self_.reset();
 }
 
 // -- the thread -------------------------------------------------------------------

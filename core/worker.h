@@ -19,6 +19,7 @@
 namespace Workerman {
 
 namespace detail {
+class ConnectionLimitsBase;
 class Listener;
 class Runtime;
 }  // namespace detail
@@ -59,6 +60,29 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// What it has accepted and not yet closed, by id.
   const ConnectionView connections{this};
   bool stopping = false;
+
+  /// @name Limits
+  /// Not in Workerman. Each may be assigned at any time: a new value counts from
+  /// the next connection that is accepted, or the next look at those there are.
+  /// @{
+  /// Connections at once, those that are closing included; 0: no limit. One too
+  /// many is accepted and closed at once: no callback runs, `refusedConnections`
+  /// counts it, and the first of a burst is logged.
+  std::size_t maxConnections = 0;
+  /// The same for connections from one IP address; 0: no limit. IPv6 addresses
+  /// count one by one, not by network; unix sockets have none and are not limited.
+  std::size_t maxConnectionsPerIp = 0;
+  /// Seconds without a byte in either direction, after which a connection ends;
+  /// 0: never. Looked at four times in that span, so it may take a quarter
+  /// longer. An open websocket is closed with 1001 (its pings and pongs are
+  /// bytes as well), anything else is destroyed.
+  double idleTimeout = 0;
+  /// Seconds from accept until a websocket's opening handshake is done, however
+  /// many bytes come meanwhile; then it is answered with 408 and closed. 0: no limit.
+  double handshakeTimeout = 30;
+  /// How many connections the limits have turned away so far.
+  std::uint64_t refusedConnections = 0;
+  /// @}
 
   /// @name Callbacks
   /// A connection takes them as they are when it is accepted.
@@ -157,7 +181,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
   const std::string& socketName() const noexcept { return socketName_; }
   std::size_t connectionCount() const noexcept { return connectionCount_; }
   void connectionStarted();
-  void connectionEnded() noexcept;
+  void connectionEnded(const Connection::TcpConnection& connection) noexcept;
+  /// Of a worker that listens or has connections.
+  detail::ConnectionLimitsBase& limits() const noexcept { return *limits_; }
   /// Opens the socket if need be, runs onWorkerStart, then accepts.
   void start();
 
@@ -165,10 +191,12 @@ class Worker : public std::enable_shared_from_this<Worker> {
   friend class detail::Runtime;
   void openSocket();
   void runStopCallback() noexcept;
+  void releaseIfOver() noexcept;
 
   std::string socketName_;
   SocketContext socketContext_;
   std::unique_ptr<detail::Listener> listener_;
+  std::unique_ptr<detail::ConnectionLimitsBase> limits_;
   std::size_t connectionCount_ = 0;
   bool isAccepting_ = false;
   /// What start() does when onWorkerStart has returned.

@@ -112,4 +112,14 @@ bool WebsocketServer::beginClose(TcpConnection& connection, int code, std::strin
   return true;
 }
 
+bool WebsocketServer::isOpening(const TcpConnection& connection) const noexcept {
+  const Session* mine = find(connection);
+  return connection.getStatus() == TcpConnection::STATUS_ESTABLISHED &&
+         (mine == nullptr || mine->phase() == Session::Phase::Opening);
+}
+
+void WebsocketServer::handshakeOverdue(TcpConnection& connection) const {
+  refuse(connection, 408, "the websocket handshake took too long");
+}
+
 }  // namespace Workerman::Protocols::detail
