@@ -9,6 +9,8 @@
 #include "address.h"
 
 namespace Workerman::Connection::detail {
+using Workerman::detail::PollHandle;
+
 namespace {
 
 /// RFC 8305 section 5: the Connection Attempt Delay.
@@ -31,7 +33,7 @@ struct Connector::Attempt {
   FileDescriptor socket;
   PollHandle poll;
 
-  static void onPoll(void* self, int, int) noexcept {
+  static void onPoll(void* self, int) noexcept {
     auto& attempt = *static_cast<Attempt*>(self);
     const Workerman::detail::DispatchScope scope(attempt.owner.loop_);
     attempt.owner.attemptDone(attempt);
@@ -163,7 +165,7 @@ bool Connector::sendToProxy() {
   return true;
 }
 
-void Connector::onProxyPoll(void* self, int, int) noexcept {
+void Connector::onProxyPoll(void* self, int) noexcept {
   auto& connector = *static_cast<Connector*>(self);
   const Workerman::detail::DispatchScope scope(connector.loop_);
   connector.loop_.guarded([&] { connector.advanceProxy(); });

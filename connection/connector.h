@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "../core/loop_timer.h"
+#include "../core/poll_handle.h"
 #include "connector_client.h"
-#include "poll_handle.h"
 #include "proxy.h"
 #include "resolver.h"
 #include "socket.h"
@@ -54,7 +54,7 @@ class Connector {
   void talkToProxy(FileDescriptor socket);
   void advanceProxy();
   bool sendToProxy();
-  static void onProxyPoll(void* self, int status, int events) noexcept;
+  static void onProxyPoll(void* self, int events) noexcept;
 
   EventLoop& loop_;
   ConnectorClient& client_;
@@ -67,7 +67,7 @@ class Connector {
   std::string lastError_;
   Workerman::detail::LoopTimer timer_;
   FileDescriptor proxySocket_;
-  PollHandle proxyPoll_;
+  Workerman::detail::PollHandle proxyPoll_;
   std::string toProxy_;
 };
 

@@ -12,12 +12,12 @@
 #include "../core/callback.h"
 #include "../core/connection_view.h"
 #include "../core/loop_timer.h"
+#include "../core/poll_handle.h"
 #include "byte_queue.h"
 #include "compact_text.h"
 #include "connection_interface.h"
 #include "context.h"
 #include "headers.h"
-#include "poll_handle.h"
 #include "protocol.h"
 #include "websocket_type.h"
 
@@ -228,6 +228,10 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress);
   /// Starts receiving, after the worker has set it up (internal).
   void startAccepted();
+  /// How many looks in a row, this one included, have found that no byte moved
+  /// (internal).
+  unsigned sweptIdle() noexcept { return ++idleSweeps_; }
+  void markActive() noexcept { idleSweeps_ = 0; }
 
  protected:
   TcpConnection();
@@ -275,7 +279,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   friend class detail::LoopIo;
 
   struct Parts;
-  static void onPoll(void* self, int status, int events) noexcept;
+  static void onPoll(void* self, int events) noexcept;
   void onReadable();
   void receiveQueued();
   std::size_t pump(char* data, std::size_t size);
@@ -299,8 +303,9 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   bool isDraining_ = false;
   bool sendsFin_ = true;
   bool hasEnded_ = false;
+  std::uint8_t idleSweeps_ = 0;
   std::uint32_t wanted_ = 0;
-  detail::PollHandle poll_;
+  Workerman::detail::PollHandle poll_;
   detail::ByteQueue receiveQueue_;
   Input* pump_ = nullptr;
   std::unique_ptr<ProtocolState> protocolState_;

@@ -12,7 +12,7 @@
 namespace Workerman::Connection {
 
 using detail::LoopIo;
-using detail::PollHandle;
+using Workerman::detail::PollHandle;
 
 namespace {
 
@@ -24,15 +24,12 @@ constexpr std::size_t kMostReserved = 1024 * 1024;
 
 }  // namespace
 
-void TcpConnection::onPoll(void* self, int status, int events) noexcept {
+void TcpConnection::onPoll(void* self, int events) noexcept {
   auto& connection = *static_cast<TcpConnection*>(self);
   const Workerman::detail::DispatchScope scope(*connection.eventLoop);
   try {
-    // An error shows when reading or writing: ask for both.
-    if (status < 0) events = PollHandle::Readable | PollHandle::Writable;
     if ((events & PollHandle::Writable) && !connection.sendQueue_.empty()) connection.writeQueued();
     if ((events & PollHandle::Readable) && connection.fd_ >= 0) connection.onReadable();
-    if (status < 0) connection.updateWatch();
   } catch (...) {
     connection.handleException();
   }
@@ -61,6 +58,7 @@ void TcpConnection::onReadable() {
   if (got == 0) return peerEnded();
   const auto size = static_cast<std::size_t>(got);
   bytesRead += got;
+  markActive();
   if (status_ == STATUS_ENDING || isDraining_) return;  // drained
   if (!isShared) {
     receiveQueue_.commit(size);

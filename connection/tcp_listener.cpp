@@ -1,15 +1,20 @@
 #include "tcp_listener.h"
 
 #include <unistd.h>
+#include <uv.h>
 
 #include <cerrno>
 #include <system_error>
 
 #include "../core/event_loop.h"
 #include "../core/worker.h"
+#include "connection_limits.h"
 #include "tcp_connection.h"
 
 namespace Workerman::Connection::detail {
+
+using Workerman::detail::PollHandle;
+
 namespace {
 
 /// Connections taken per round, so that those already open get their turn.
@@ -62,13 +67,14 @@ void TcpListener::onPoll(void* self, int) noexcept {
 void TcpListener::acceptAll(const bool& isGone) {
   for (int taken = 0; taken < kAcceptBatch; ++taken) {
     // A callback may pause or close this listener.
-    if (isGone || isPaused_) return;
+    if (isGone || isPaused_ || rest_.active()) return;
     SocketAddress peer;
     FileDescriptor socket(acceptFrom(socket_.get(), &peer));
     if (socket) {
-      takeOver(std::move(socket), peer);
+      // What is refused is closed at once: the queue must not fill up with it.
+      if (ConnectionLimits::of(worker_).admits(peer)) takeOver(std::move(socket), peer);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      return restAWhile();
+      return restAWhile(errno);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return;
     }
@@ -76,9 +82,12 @@ void TcpListener::acceptAll(const bool& isGone) {
   }
 }
 
-void TcpListener::restAWhile() {
-  Worker::log("accept: " + std::system_category().message(errno) + "; trying again in " +
-              std::to_string(static_cast<int>(kRestSeconds * 1000)) + " ms");
+void TcpListener::restAWhile(int error) {
+  const std::string cause = std::system_category().message(error);
+  if (failures_.begins(uv_now(loop_.uvLoop()))) {
+    Worker::log("accept: " + cause + "; trying again every " +
+                std::to_string(static_cast<int>(kRestSeconds * 1000)) + " ms");
+  }
   poll_.watch(PollHandle::None);
   rest_.start(
       kRestSeconds, [](void* self) noexcept { static_cast<TcpListener*>(self)->resume(); }, this);
@@ -86,7 +95,12 @@ void TcpListener::restAWhile() {
 
 void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer) {
   if (peer.isIp()) setTcpOptions(socket.get());
-  const auto connection = TcpConnection::accepted(loop_, socket.get(), peer.text());
+  TcpConnectionPtr connection;
+  try {
+    connection = TcpConnection::accepted(loop_, socket.get(), peer.text());
+  } catch (const std::system_error& e) {
+    return restAWhile(e.code().value());  // no room among what the system watches; the socket closes
+  }
   static_cast<void>(socket.release());
   Worker& worker = worker_;
   connection->worker = &worker;
@@ -104,6 +118,7 @@ void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer) {
   connection->onWebSocketPing = worker.onWebSocketPing;
   connection->onWebSocketPong = worker.onWebSocketPong;
   worker.connectionStarted();
+  ConnectionLimits::of(worker).started(*connection);
   connection->startAccepted();
 }
 

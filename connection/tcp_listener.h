@@ -8,7 +8,8 @@
 #include "../core/fwd.h"
 #include "../core/listener.h"
 #include "../core/loop_timer.h"
-#include "poll_handle.h"
+#include "../core/poll_handle.h"
+#include "connection_limits.h"
 #include "protocol.h"
 #include "socket.h"
 
@@ -27,18 +28,19 @@ class TcpListener final : public Workerman::detail::Listener {
   int port() const noexcept override;
 
  private:
-  static void onPoll(void* self, int status, int events) noexcept;
+  static void onPoll(void* self, int events) noexcept;
   void acceptAll(const bool& isGone);
   void takeOver(FileDescriptor socket, const SocketAddress& peer);
-  void restAWhile();
+  void restAWhile(int error);
 
   Worker& worker_;
   EventLoop& loop_;
   FileDescriptor socket_;
   std::string unixPath_;
   const Protocol* protocol_;
-  PollHandle poll_;
+  Workerman::detail::PollHandle poll_;
   Workerman::detail::LoopTimer rest_;
+  Burst failures_;
   bool isPaused_ = true;
   /// Set while accepting: becomes true when this is destroyed meanwhile.
   bool* isGone_ = nullptr;

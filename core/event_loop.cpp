@@ -8,6 +8,7 @@
 
 #include "exceptions.h"
 #include "fd_watch.h"
+#include "poller.h"
 #include "post_queue.h"
 #include "signal_watch.h"
 #include "timer_queue.h"
@@ -50,6 +51,7 @@ struct EventLoop::Impl {
   detail::TimerQueue timers;
   detail::FdWatches fds;
   detail::SignalWatches signals;
+  detail::Poller* poller = nullptr;
   std::vector<detail::Thunk> deferred;
   detail::ErrorHandler errorHandler;
 };
@@ -165,6 +167,7 @@ void EventLoop::close() {
   impl_->timers.close();
   impl_->fds.clear();
   impl_->signals.clear();
+  if (impl_->poller != nullptr) std::exchange(impl_->poller, nullptr)->detach();
   if (owned_) {
     destroyLoop(std::exchange(loop_, nullptr), *life_);
   }
@@ -247,6 +250,12 @@ void EventLoop::addDeferred(detail::Thunk thunk) {
 
 void EventLoop::wantTick() noexcept {
   uv_idle_start(impl_->idle.get(), &Impl::onIdle);
+}
+
+detail::Poller& EventLoop::poller() {
+  requireOpen();
+  if (impl_->poller == nullptr) impl_->poller = detail::Poller::make(*this);
+  return *impl_->poller;
 }
 
 detail::TimerQueue& EventLoop::timers() noexcept {

@@ -16,6 +16,7 @@ namespace detail {
 
 class DispatchScope;
 class LoopTimer;
+class Poller;
 class TimerQueue;
 struct LoopLife;
 
@@ -170,6 +171,10 @@ class EventLoop {
       handleCurrentException();
     }
   }
+
+  /// What the sockets of this loop are watched with, made at the first call.
+  /// @throws std::system_error
+  detail::Poller& poller();
 
   /// What handles on this loop share with it; outlives it while any is open.
   detail::LoopLife& life() const { return *life_; }

@@ -1,0 +1,48 @@
+#pragma once
+
+/// Waiting for one socket to become readable or writable (internal).
+
+#include "fwd.h"
+
+namespace Workerman::detail {
+
+class Poller;
+
+/// What a connection, listener or attempt to connect waits with: no libuv
+/// handle and no memory of its own, see Poller.
+class PollHandle {
+ public:
+  enum Events : int { None = 0, Readable = 1, Writable = 2 };
+  /// `events`: those of the watched ones that came. An error of the socket
+  /// counts as all of them: reading or writing tells which.
+  using Handler = void (*)(void* owner, int events) noexcept;
+
+  PollHandle() noexcept = default;
+  PollHandle(const PollHandle&) = delete;
+  PollHandle& operator=(const PollHandle&) = delete;
+  ~PollHandle() { close(); }
+
+  /// Starts watching nothing. The descriptor stays the caller's and must
+  /// outlive the next close(). @throws std::system_error
+  void open(EventLoop& loop, int fd, Handler handler, void* owner);
+
+  /// Changes what is waited for: a union of Events.
+  void watch(int events) noexcept {
+    if (poller_ != nullptr && events != watched_) change(events);
+  }
+
+  /// No further call of the handler. Harmless when closed.
+  void close() noexcept;
+
+ private:
+  friend class Poller;
+  void change(int events) noexcept;
+
+  Poller* poller_ = nullptr;
+  Handler handler_ = nullptr;
+  void* owner_ = nullptr;
+  int fd_ = -1;
+  int watched_ = None;
+};
+
+}  // namespace Workerman::detail

@@ -1,0 +1,134 @@
+#include "poller.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <system_error>
+
+#include "event_loop.h"
+#include "log.h"
+
+namespace Workerman::detail {
+namespace {
+
+constexpr std::uint32_t kFailed = EPOLLERR | EPOLLHUP;
+
+std::uint32_t toEpoll(int events) noexcept {
+  return ((events & PollHandle::Readable) ? std::uint32_t{EPOLLIN} : 0) |
+         ((events & PollHandle::Writable) ? std::uint32_t{EPOLLOUT} : 0);
+}
+
+int fromEpoll(std::uint32_t events) noexcept {
+  return ((events & (EPOLLIN | kFailed)) ? PollHandle::Readable : 0) |
+         ((events & (EPOLLOUT | kFailed)) ? PollHandle::Writable : 0);
+}
+
+}  // namespace
+
+Poller* Poller::make(EventLoop& loop) {
+  std::unique_ptr<Poller, void (*)(Poller*)> poller(new Poller(loop), [](Poller* failed) { failed->detach(); });
+  poller->epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (poller->epoll_ < 0) throw std::system_error(errno, std::system_category(), "cannot make an epoll set");
+  const int error = poller->poll_.open(
+      loop, [&](uv_poll_t* poll) { return uv_poll_init(loop.uvLoop(), poll, poller->epoll_); });
+  if (error != 0) throw std::system_error(-error, std::system_category(), "cannot watch an epoll set");
+  poller->poll_.get()->data = poller.get();
+  return poller.release();
+}
+
+void Poller::detach() noexcept {
+  loop_ = nullptr;
+  poll_.close();
+  if (epoll_ >= 0) ::close(std::exchange(epoll_, -1));
+  ready_ = 0;
+  release();
+}
+
+void Poller::release() noexcept {
+  if (--references_ == 0) delete this;
+}
+
+void Poller::onReady(uv_poll_t* poll, int, int) noexcept {
+  auto& self = *static_cast<Poller*>(poll->data);
+  const DispatchScope scope(*self.loop_);
+  ++self.references_;
+  self.serve();
+  self.release();
+}
+
+void Poller::serve() noexcept {
+  ready_ = ::epoll_wait(epoll_, events_.data(), kBatch, 0);
+  for (next_ = 0; next_ < ready_;) {
+    const epoll_event& event = events_[static_cast<std::size_t>(next_++)];
+    auto* const handle = static_cast<PollHandle*>(event.data.ptr);
+    if (handle == nullptr) continue;
+    // What a callback before this one has stopped waiting for is not told.
+    if (const int events = fromEpoll(event.events) & handle->watched_) handle->handler_(handle->owner_, events);
+  }
+  ready_ = 0;
+}
+
+int Poller::control(int operation, PollHandle& handle, int events) noexcept {
+  epoll_event event{};
+  event.events = toEpoll(events);
+  event.data.ptr = &handle;
+  return ::epoll_ctl(epoll_, operation, handle.fd_, &event);
+}
+
+/// libuv's handle keeps the loop running, so it is active while there is something to wait for.
+void Poller::countWatched(int change) noexcept {
+  const bool wasActive = watched_ != 0;
+  watched_ += change;
+  if (!poll_ || wasActive == (watched_ != 0)) return;
+  if (wasActive) {
+    uv_poll_stop(poll_.get());
+  } else {
+    uv_poll_start(poll_.get(), UV_READABLE, &Poller::onReady);
+  }
+}
+
+void Poller::forget(const PollHandle& handle) noexcept {
+  for (int i = next_; i < ready_; ++i) {
+    epoll_event& event = events_[static_cast<std::size_t>(i)];
+    if (event.data.ptr == &handle) event.data.ptr = nullptr;
+  }
+}
+
+// -- one socket ---------------------------------------------------------------------
+
+void PollHandle::open(EventLoop& loop, int fd, Handler handler, void* owner) {
+  close();
+  poller_ = &loop.poller();
+  ++poller_->references_;
+  handler_ = handler;
+  owner_ = owner;
+  fd_ = fd;
+}
+
+void PollHandle::change(int events) noexcept {
+  if (poller_->epoll_ < 0) return;
+  const int before = std::exchange(watched_, events);
+  if (events == None) {
+    // A socket that nobody waits for must not wake the loop with its errors either.
+    poller_->control(EPOLL_CTL_DEL, *this, None);
+    return poller_->countWatched(-1);
+  }
+  if (before != None) {
+    poller_->control(EPOLL_CTL_MOD, *this, events);
+  } else if (poller_->control(EPOLL_CTL_ADD, *this, events) == 0) {
+    poller_->countWatched(1);
+  } else {
+    watched_ = None;
+    log("cannot watch a socket: " + std::system_category().message(errno));
+  }
+}
+
+void PollHandle::close() noexcept {
+  if (poller_ == nullptr) return;
+  watch(None);
+  poller_->forget(*this);
+  std::exchange(poller_, nullptr)->release();
+}
+
+}  // namespace Workerman::detail
