@@ -87,10 +87,13 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
 
   /// @name Websocket
   /// @{
-  /// What send() sends: text (BINARY_TYPE_BLOB) or binary (BINARY_TYPE_ARRAYBUFFER).
+  /// What send() sends: text (BINARY_TYPE_BLOB) or binary (BINARY_TYPE_ARRAYBUFFER), or their _DEFLATE kinds.
   WebsocketType websocketType;
-  /// During onMessage: what kind of message came.
+  /// During onMessage: what kind of message came, text or binary, compressed or not.
   WebsocketType websocketMessageType;
+  /// Compress what is sent: negotiates permessage-deflate (RFC 7692) if it is true, or websocketType a
+  /// _DEFLATE kind, when a client connects or a server answers. Without effect where the peer declines.
+  bool websocketDeflate = false;
   /// Client: the sub-protocols offered ("a, b"). Null: none.
   CompactText websocketClientProtocol;
   /// Client: the sub-protocol that the server chose. Null: none.

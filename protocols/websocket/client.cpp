@@ -1,11 +1,15 @@
 #include "client.h"
 
+#include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 
 #include "../../connection/async_tcp_connection.h"
 #include "../http/head_parser.h"
 #include "../http/response.h"
+#include "../ws.h"
+#include "extensions.h"
 #include "handshake.h"
 
 namespace Workerman::Protocols::detail {
@@ -15,6 +19,10 @@ using Connection::Input;
 using Connection::TcpConnection;
 
 namespace {
+
+bool wantsDeflate(const TcpConnection& connection) {
+  return connection.websocketDeflate || connection.websocketType.isDeflate();
+}
 
 std::string requestFor(TcpConnection& connection, std::string_view key) {
   HandshakeRequest request;
@@ -32,6 +40,8 @@ std::string requestFor(TcpConnection& connection, std::string_view key) {
   request.origin = connection.websocketOrigin;
   request.protocols = connection.websocketClientProtocol;
   request.headers = &connection.headers;
+  const std::string offer = wantsDeflate(connection) ? offerDeflate(Ws::deflate) : std::string();
+  request.extensions = offer;
   return buildRequest(request);
 }
 
@@ -39,6 +49,19 @@ std::string requestFor(TcpConnection& connection, std::string_view key) {
 std::string_view offeredProtocols(const TcpConnection& connection) {
   if (!connection.websocketClientProtocol.empty()) return connection.websocketClientProtocol;
   return connection.headers.get("Sec-WebSocket-Protocol").value_or("");
+}
+
+/// What is wrong with the server's answer; nothing: agreed.
+std::optional<std::string> judge(const Http::detail::ResponseHead& head, const TcpConnection& connection,
+                                 Session& session) {
+  const std::string_view extensions = session.offersCompression() ? "permessage-deflate" : "";
+  auto wrong = checkResponse(head, session.key, offeredProtocols(connection), extensions);
+  if (wrong || !session.offersCompression()) return wrong;
+  // checkResponse() has refused what cannot be parsed.
+  auto deflate = readDeflateAnswer(parseExtensions(head.headers).value_or(std::vector<Extension>()), Ws::deflate);
+  if (!deflate.error.empty()) return std::move(deflate.error);
+  session.agreeOnCompression(deflate.agreed);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -55,6 +78,7 @@ void WebsocketClient::onConnect(TcpConnection& connection) const {
   Session& mine = session(connection);
   mine.key = newKey();
   connection.websocketServerProtocol = nullptr;
+  if (wantsDeflate(connection)) mine.offerCompression();
   connection.transmitControl(requestFor(connection, mine.key), {});
 }
 
@@ -76,7 +100,7 @@ bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& i
     return false;
   }
   auto& head = std::get<Http::detail::ResponseHead>(result);
-  if (const auto wrong = checkResponse(head, mine.key, offeredProtocols(connection))) {
+  if (const auto wrong = judge(head, connection, mine)) {
     connection.lost("bad websocket handshake: " + *wrong);
     return false;
   }

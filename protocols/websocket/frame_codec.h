@@ -118,6 +118,9 @@ class FrameReader {
     return step;
   }
 
+  /// From now on RSV1 may be set on a message's first frame.
+  void allowCompressed() noexcept { allowCompressed_ = true; }
+
   /// Whether a fragmented message is open or a frame has arrived in part.
   [[nodiscard]] bool midMessage() const noexcept { return phase_ == Phase::Fragments || progress_ != 0; }
 

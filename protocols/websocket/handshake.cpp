@@ -9,6 +9,7 @@
 
 #include "../../core/random.h"
 #include "../http/response.h"
+#include "extensions.h"
 
 namespace Workerman::Protocols::detail {
 namespace {
@@ -45,11 +46,6 @@ bool anyElement(std::string_view list, Visit visit) {
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
-}
-
-/// An extension's name, without its parameters.
-std::string_view extensionName(std::string_view element) {
-  return trimmed(element.substr(0, element.find(';')));
 }
 
 [[noreturn]] void refuse(const std::string& cause) {
@@ -121,18 +117,18 @@ std::optional<std::string> checkProtocol(const HeaderList& headers, std::string_
 }
 
 std::optional<std::string> checkExtensions(const HeaderList& headers, std::string_view offered) {
-  for (const auto& [name, value] : headers) {
-    if (!equalNoCase(name, kExtensionsHeader)) continue;
-    std::string_view unasked;
-    anyElement(value, [&](std::string_view element) {
-      const std::string_view wanted = extensionName(element);
-      const bool known =
-          anyElement(offered, [wanted](std::string_view one) { return extensionName(one) == wanted; });
-      if (!known) unasked = wanted;
-      return !known;
-    });
-    if (!unasked.empty())
-      return "server uses the extension \"" + std::string(unasked) + "\", which was not offered";
+  const std::size_t answers = headers.count(kExtensionsHeader);
+  if (answers == 0) return std::nullopt;
+  // RFC 6455 section 11.3.2
+  if (answers > 1) return "server's answer has more than one Sec-WebSocket-Extensions";
+  const auto used = parseExtensions(headers);
+  if (!used) return "server's answer has a malformed Sec-WebSocket-Extensions";
+  const auto known = parseExtensions(offered).value_or(std::vector<Extension>());
+  for (const auto& extension : *used) {
+    const auto isIt = [&](const Extension& one) { return one.name == extension.name; };
+    if (std::none_of(known.begin(), known.end(), isIt)) {
+      return "server uses the extension \"" + extension.name + "\", which was not offered";
+    }
   }
   return std::nullopt;
 }
@@ -232,13 +228,15 @@ RequestCheck checkRequest(const RequestHead& head) {
   if (!key) return {400, "no Sec-WebSocket-Key", {}};
   if (headers.count("Sec-WebSocket-Key") > 1) return {400, "more than one Sec-WebSocket-Key", {}};
   if (!isKey(*key)) return {400, "Sec-WebSocket-Key is not sixteen bytes in base64", {}};
+  if (!parseExtensions(headers)) return {400, "Sec-WebSocket-Extensions is malformed", {}};
   return {0, "", std::string(*key)};
 }
 
-std::string buildAccept(std::string_view key, std::string_view protocol, const HeaderList& headers) {
+std::string buildAccept(std::string_view key, std::string_view protocol, const HeaderList& headers,
+                        std::string_view extensions) {
   requireSafe("the sub-protocol", protocol);
-  requireUsable(headers,
-                {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"});
+  requireUsable(headers, {"Upgrade", "Connection", "Sec-WebSocket-Accept", kExtensionsHeader, "Content-Length",
+                          "Transfer-Encoding"});
   if (!protocol.empty() && headers.has(kProtocolHeader))
     refuse("the sub-protocol is given twice, also as a header");
   std::string out = "HTTP/1.1 101 Switching Protocols\r\n";
@@ -246,6 +244,7 @@ std::string buildAccept(std::string_view key, std::string_view protocol, const H
   appendField(out, "Connection", "Upgrade");
   appendField(out, "Sec-WebSocket-Accept", acceptFor(key));
   appendField(out, kProtocolHeader, protocol);
+  appendField(out, kExtensionsHeader, extensions);
   for (const auto& [name, value] : headers) out.append(name).append(": ").append(value).append("\r\n");
   return out.append("\r\n");
 }

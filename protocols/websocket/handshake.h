@@ -69,10 +69,11 @@ struct RequestCheck {
 /// @see RFC 6455 section 4.2.1
 [[nodiscard]] RequestCheck checkRequest(const Http::detail::RequestHead& head);
 
-/// The 101 answer. @param protocol the sub-protocol chosen, "" for none.
+/// The 101 answer. @param protocol the sub-protocol chosen, "" for none. @param extensions those accepted.
 /// @throws std::invalid_argument for unsafe headers, and for those that the answer itself sets.
 [[nodiscard]] std::string buildAccept(std::string_view key, std::string_view protocol = {},
-                                      const Connection::HeaderList& headers = {});
+                                      const Connection::HeaderList& headers = {},
+                                      std::string_view extensions = {});
 
 /// A refusal with `Connection: close`; 405 and 426 get the header that they need (Allow, Upgrade and
 /// version).

@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <variant>
@@ -9,6 +10,8 @@
 #include "../http/head_parser.h"
 #include "../http/request.h"
 #include "../http/response.h"
+#include "../websocket.h"
+#include "extensions.h"
 #include "handshake.h"
 
 namespace Workerman::Protocols::detail {
@@ -27,6 +30,17 @@ class ServerSession final : public Session {
   bool isAnswering = false;
   bool isRefused = false;
 };
+
+namespace {
+
+/// Compression, if both sides want it.
+std::optional<AcceptedDeflate> acceptOffer(const TcpConnection& connection, const Http::Request& request) {
+  if (!connection.websocketDeflate && !connection.websocketType.isDeflate()) return std::nullopt;
+  // checkRequest() has refused what cannot be parsed.
+  return acceptDeflate(parseExtensions(request.header()).value_or(std::vector<Extension>()), Websocket::deflate);
+}
+
+}  // namespace
 
 std::unique_ptr<Session> WebsocketServer::makeSession(TcpConnection& connection) const {
   return std::make_unique<ServerSession>(*this, connection);
@@ -74,7 +88,11 @@ bool WebsocketServer::answer(TcpConnection& connection, ServerSession& mine, Htt
   const bool isUp = connection.getStatus() == TcpConnection::STATUS_ESTABLISHED && connection.stateOf(*this) == &mine;
   if (!isUp || mine.isRefused) return false;
   try {
-    connection.transmitControl(buildAccept(key, connection.websocketServerProtocol, connection.headers), {});
+    const auto deflate = acceptOffer(connection, request);
+    connection.transmitControl(buildAccept(key, connection.websocketServerProtocol, connection.headers,
+                                           deflate ? deflate->answer : std::string_view()),
+                               {});
+    if (deflate) mine.agreeOnCompression(deflate->agreed);
   } catch (const std::invalid_argument& e) {
     refuse(connection, 500, "the server's answer could not be made");
     connection.error(e);

@@ -20,10 +20,11 @@ using Workerman::detail::LoopTimer;
 namespace {
 
 /// Writes a whole frame, a client's masked with a fresh key, and returns its size.
-inline std::size_t writeFrame(char* bytes, std::string_view payload, Opcode opcode, Role role) {
+inline std::size_t writeFrame(char* bytes, std::string_view payload, Opcode opcode, Role role,
+                              bool isCompressed = false) {
   const bool isMasked = role == Role::Client;
   const MaskKey mask = isMasked ? Workerman::detail::randomMask() : 0;
-  const std::size_t head = encodeFrameHeader(bytes, opcode, true, false, payload.size(), role, mask);
+  const std::size_t head = encodeFrameHeader(bytes, opcode, true, isCompressed, payload.size(), role, mask);
   if (isMasked) {
     maskCopy(bytes + head, payload.data(), payload.size(), mask);
   } else if (!payload.empty()) {
@@ -33,23 +34,51 @@ inline std::size_t writeFrame(char* bytes, std::string_view payload, Opcode opco
 }
 
 /// A client's frame in this thread's scratch memory.
-std::string_view maskedFrame(std::string_view payload, Opcode opcode) {
+std::string_view maskedFrame(std::string_view payload, Opcode opcode, bool isCompressed) {
   char* const bytes = LoopIo::ofThisThread().scratch(kMaxFrameHeader + payload.size());
-  return {bytes, writeFrame(bytes, payload, opcode, Role::Client)};
+  return {bytes, writeFrame(bytes, payload, opcode, Role::Client, isCompressed)};
 }
 
 }  // namespace
 
-SendResult Session::send(std::string_view payload, WebsocketType type) {
-  const Opcode opcode = type.isBinary() ? Opcode::Binary : Opcode::Text;
+inline SendResult Session::sendFrame(std::string_view payload, Opcode opcode, bool isCompressed) {
   if (phase_ != Phase::Open) return sendLater(payload, opcode);
   if (char* const bytes = connection_.openCork(kMaxFrameHeader + payload.size())) [[likely]] {
-    return connection_.closeCork(writeFrame(bytes, payload, opcode, role_));
+    return connection_.closeCork(writeFrame(bytes, payload, opcode, role_, isCompressed));
   }
-  if (role_ == Role::Client) return connection_.transmit({}, maskedFrame(payload, opcode));
+  if (role_ == Role::Client) return connection_.transmit({}, maskedFrame(payload, opcode, isCompressed));
   char head[kMaxFrameHeader];
-  const std::size_t size = encodeFrameHeader(head, opcode, true, false, payload.size(), role_, 0);
+  const std::size_t size = encodeFrameHeader(head, opcode, true, isCompressed, payload.size(), role_, 0);
   return connection_.transmit({head, size}, payload);
+}
+
+SendResult Session::send(std::string_view payload, WebsocketType type) {
+  if (compression_) [[unlikely]] return sendCompressed(payload, type);
+  return sendFrame(payload, type.isBinary() ? Opcode::Binary : Opcode::Text, false);
+}
+
+SendResult Session::sendCompressed(std::string_view payload, WebsocketType type) {
+  const Opcode opcode = type.isBinary() ? Opcode::Binary : Opcode::Text;
+  if (compressionFor(type, payload.size()) == 0) return sendFrame(payload, opcode, false);
+  Borrowed<std::string> buffer;
+  const std::string_view packed = compression_->compress(payload, *buffer);
+  if (packed.empty()) return sendFrame(payload, opcode, false);
+  const SendResult result = sendFrame(packed, opcode, true);
+  // The peer never sees what was dropped for a full buffer.
+  if (result == false) contextBroken();
+  return result;
+}
+
+int Session::compressionFor(WebsocketType type, std::size_t size) const noexcept {
+  if (!compression_ || phase_ != Phase::Open || !compression_->isWorth(size)) return 0;
+  return type.isDeflate() || connection_.websocketDeflate ? compression_->windowBits() : 0;
+}
+
+void Session::agreeOnCompression(const std::optional<DeflateAgreement>& agreed) {
+  if (!agreed) return compression_.reset();
+  if (!compression_) offerCompression();
+  compression_->agree(*agreed);
+  reader_.allowCompressed();
 }
 
 SendResult Session::sendLater(std::string_view payload, Opcode opcode) {
@@ -114,6 +143,10 @@ void Session::receive(Connection::Input& input) {
         if (phase_ != Phase::Open) break;
         connection_.websocketMessageType =
             step.text ? WebsocketType::BINARY_TYPE_BLOB : WebsocketType::BINARY_TYPE_ARRAYBUFFER;
+        if (step.compressed) [[unlikely]] {
+          if (!deliverInflated(step)) return;
+          break;
+        }
         connection_.deliverText(step.payload);
         break;
       case Step::Kind::Ping:
@@ -134,6 +167,27 @@ void Session::receive(Connection::Input& input) {
         return input.want(step.wanted);
     }
   }
+}
+
+/// False: the message breaks the rules, and the session is over.
+bool Session::deliverInflated(const Step& step) {
+  Borrowed<InflateBuffer> buffer;
+  switch (compression_->inflate(step.payload, connection_.maxPackageSize, step.text, *buffer)) {
+    case Inflated::Whole:
+      connection_.deliverText((*buffer).view());
+      return true;
+    case Inflated::TooLong:
+      fail(CloseCode::kTooBig, "message is longer than maxPackageSize");
+      return false;
+    case Inflated::BadText:
+      fail(CloseCode::kBadPayload, "text is not valid UTF-8");
+      return false;
+    case Inflated::BadData:
+      break;
+  }
+  // Data that is not what its frame says, as text that is no UTF-8 (RFC 6455 section 7.4.1).
+  fail(CloseCode::kBadPayload, "compressed message cannot be decompressed");
+  return false;
 }
 
 void Session::onPing(std::string_view payload) {

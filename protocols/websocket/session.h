@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "../../connection/protocol.h"
 #include "../../connection/tcp_connection.h"
 #include "../../core/loop_timer.h"
+#include "compression.h"
 #include "frame_codec.h"
 
 namespace Workerman::Protocols::detail {
@@ -46,12 +48,30 @@ class Session : public Connection::ProtocolState {
   /// The send queue is empty: the pong that found it full can go.
   void drained();
 
+  /// @name permessage-deflate
+  /// @{
+  /// The client's request offers it.
+  void offerCompression() { compression_ = std::make_unique<Compression>(role_); }
+  bool offersCompression() const noexcept { return compression_ != nullptr; }
+  /// What the handshake came to.
+  void agreeOnCompression(const std::optional<DeflateAgreement>& agreed);
+  /// The window, in bits, that a message of this type and size is to be compressed with; 0: it goes plain.
+  int compressionFor(Connection::WebsocketType type, std::size_t size) const noexcept;
+  /// A compressed message left that this session has not made: later ones must not refer to those before.
+  void contextBroken() noexcept {
+    if (compression_) compression_->contextBroken();
+  }
+  /// @}
+
   // What the opening handshake needs to remember.
   std::string key;
   std::size_t scanned = 0;
 
  private:
+  Connection::SendResult sendFrame(std::string_view payload, Opcode opcode, bool isCompressed);
+  Connection::SendResult sendCompressed(std::string_view payload, Connection::WebsocketType type);
   Connection::SendResult sendLater(std::string_view payload, Opcode opcode);
+  bool deliverInflated(const Step& step);
   void onPing(std::string_view payload);
   void sendPong(std::string_view payload);
   void onPeerClose(std::uint16_t code, std::string_view reason);
@@ -72,6 +92,7 @@ class Session : public Connection::ProtocolState {
   bool owesPong_ = false;
   std::int64_t bytesAtPing_ = 0;
   Connection::detail::ByteQueue pending_;
+  std::unique_ptr<Compression> compression_;
   std::unique_ptr<std::string> latePong_;
   std::unique_ptr<Workerman::detail::LoopTimer> pingTimer_;
   std::unique_ptr<Workerman::detail::LoopTimer> limitTimer_;

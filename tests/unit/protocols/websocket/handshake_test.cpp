@@ -255,8 +255,8 @@ TEST_CASE("handshake: each way an answer can be wrong has its own message") {
   twoAccepts.add("Sec-WebSocket-Accept", kAccept);
   HeaderList twoProtocols = with(good(), "Sec-WebSocket-Protocol", "chat");
   twoProtocols.add("Sec-WebSocket-Protocol", "chat");
-  HeaderList lateExtension = with(good(), "Sec-WebSocket-Extensions", "known");
-  lateExtension.add("Sec-WebSocket-Extensions", "known; a=b, foo; c=d");
+  HeaderList twoExtensions = with(good(), "Sec-WebSocket-Extensions", "known");
+  twoExtensions.add("Sec-WebSocket-Extensions", "known");
   ResponseHead old = answer(good());
   old.version = "1.0";
   const Case cases[] = {
@@ -290,7 +290,11 @@ TEST_CASE("handshake: each way an answer can be wrong has its own message") {
       {answer(twoProtocols), "server chose more than one sub-protocol"},
       {answer(with(good(), "Sec-WebSocket-Extensions", "foo")),
        "server uses the extension \"foo\", which was not offered"},
-      {answer(lateExtension), "server uses the extension \"foo\", which was not offered"},
+      {answer(with(good(), "Sec-WebSocket-Extensions", "known, known; a=b, foo; c=d")),
+       "server uses the extension \"foo\", which was not offered"},
+      {answer(twoExtensions), "server's answer has more than one Sec-WebSocket-Extensions"},
+      {answer(with(good(), "Sec-WebSocket-Extensions", "known;")),
+       "server's answer has a malformed Sec-WebSocket-Extensions"},
   };
   for (const Case& one : cases) {
     CAPTURE(one.expected);
@@ -332,6 +336,9 @@ TEST_CASE(
       {asked(twoVersions), 400, "more than one Sec-WebSocket-Version"},
       {asked(without(goodRequest(), "Sec-WebSocket-Key")), 400, "no Sec-WebSocket-Key"},
       {asked(twoKeys), 400, "more than one Sec-WebSocket-Key"},
+      {asked(with(goodRequest(), "Sec-WebSocket-Extensions", "x-one;a=\"b\" , , permessage-deflate")), 0, ""},
+      {asked(with(goodRequest(), "Sec-WebSocket-Extensions", "permessage-deflate;")), 400,
+       "Sec-WebSocket-Extensions is malformed"},
       {badKey(""), 400, notBase64},
       {badKey("dGhlIHNhbXBsZSBub25jZQ="), 400, notBase64},
       {badKey("dGhlIHNhbXBsZSBub25jZQ==="), 400, notBase64},
@@ -356,8 +363,12 @@ TEST_CASE("handshake: the accepting answer, byte for byte") {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\nServer: "
         "x\r\n\r\n");
-  for (const char* name :
-       {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"}) {
+  CHECK(buildAccept(kKey, "", {}, "permessage-deflate") ==
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Extensions: "
+        "permessage-deflate\r\n\r\n");
+  for (const char* name : {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions",
+                           "Content-Length", "Transfer-Encoding"}) {
     CHECK_THROWS_AS(static_cast<void>(buildAccept(kKey, "", {{name, "x"}})), std::invalid_argument);
   }
 }

@@ -1,0 +1,36 @@
+#include "compression.h"
+
+#include "../websocket.h"
+#include "../ws.h"
+
+namespace Workerman::Protocols::detail {
+
+const DeflateOptions& Compression::options() const noexcept {
+  return role_ == Role::Client ? Ws::deflate : Websocket::deflate;
+}
+
+void Compression::agree(const DeflateAgreement& agreed) noexcept {
+  const bool isServer = role_ == Role::Server;
+  keepsSent_ = !(isServer ? agreed.serverNoContextTakeover : agreed.clientNoContextTakeover);
+  keepsReceived_ = !(isServer ? agreed.clientNoContextTakeover : agreed.serverNoContextTakeover);
+  sendBits_ = isServer ? agreed.serverMaxWindowBits : agreed.clientMaxWindowBits;
+  receiveBits_ = isServer ? agreed.clientMaxWindowBits : agreed.serverMaxWindowBits;
+}
+
+std::string_view Compression::compress(std::string_view payload, std::string& out) {
+  const DeflateOptions& how = options();
+  if (!keepsSent_) {
+    const auto packed = compressShared(payload, sendBits_, out, how.level, how.memLevel);
+    return packed.size() < payload.size() ? packed : std::string_view();
+  }
+  if (!deflater_) deflater_ = std::make_unique<Deflater>(DeflateSettings{sendBits_, how.level, how.memLevel});
+  return deflater_->compress(payload, out);
+}
+
+Inflated Compression::inflate(std::string_view message, std::size_t limit, bool isText, InflateBuffer& out) {
+  if (!keepsReceived_) return inflateShared(message, limit, isText, out);
+  if (!inflater_) inflater_ = std::make_unique<Inflater>(receiveBits_);
+  return inflater_->inflate(message, limit, isText, out);
+}
+
+}  // namespace Workerman::Protocols::detail
