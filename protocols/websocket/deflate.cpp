@@ -124,11 +124,12 @@ Inflated Inflater::inflate(std::string_view message, std::size_t limit, bool isT
   Work work{out, limit, std::max<std::size_t>(guess, 512), isText};
   Inflated result = run(message, work);
   if (result == Inflated::Whole && !work.isAtEnd) {
+    const std::size_t size = out.size_;
     result = run(kTail, work);
-    // The tail ends a block, and so the message: nothing else may be under way.
+    // The tail completes the head of an empty block, and that is all it does: no other may be under way.
     constexpr int kBetweenBlocks = 128;
-    if (result == Inflated::Whole && !work.isAtEnd && stream_->data_type != kBetweenBlocks)
-      return Inflated::BadData;
+    const bool isDone = work.isAtEnd || stream_->data_type == kBetweenBlocks;
+    if (result == Inflated::Whole && (!isDone || out.size_ != size)) return Inflated::BadData;
   }
   if (result == Inflated::Whole && isText && !work.utf8.complete()) return Inflated::BadText;
   return result;
