@@ -12,11 +12,14 @@
 
 #include "../core/worker.h"
 #include "address.h"
+#include "async_udp_connection.h"
 #include "connection_table.h"
+#include "datagram.h"
 #include "loop_io.h"
 #include "protocol_registry.h"
 #include "tcp_connection.h"
 #include "tcp_listener.h"
+#include "udp_listener.h"
 
 namespace Workerman::detail {
 namespace {
@@ -56,10 +59,30 @@ FileDescriptor openListener(const Worker& worker, const Address& address) {
   return socket;
 }
 
-void checkCallbackFits(const Worker& worker, const Connection::Protocol* protocol) {
-  if (worker.onMessage.handleKind() == HandleKind::udp) {
+FileDescriptor openDatagrams(const Worker& worker, const Address& address) {
+  const auto& options = worker.socketContext().socket;
+  const SocketAddress where = whereToListen(worker, address);
+  FileDescriptor socket(openDatagramSocket(where.family(), {.reusePort = worker.reusePort || options.so_reuseport,
+                                                            .broadcast = options.so_broadcast,
+                                                            .v6Only = options.ipv6_v6only}));
+  // Differs from Workerman: without SO_REUSEADDR, with which a second socket takes the port away unnoticed.
+  if (!socket || ::bind(socket.get(), where.get(), where.length()) != 0) {
+    throwCannotListen(worker, std::system_category().message(errno));
+  }
+  return socket;
+}
+
+void checkCallbackFits(const Worker& worker, const Connection::Protocol* protocol, bool isUdp) {
+  const HandleKind takes = worker.onMessage.handleKind();
+  if (!isUdp && takes == HandleKind::udp) {
     throwCannotListen(worker, "onMessage names UdpConnectionPtr, but this is no udp:// worker");
   }
+  if (isUdp && takes == HandleKind::tcp) {
+    throwCannotListen(worker, "onMessage takes TCP connections, which is what auto means on a Worker: "
+                              "declare UdpConnectionPtr or ConnectionPtr");
+  }
+  const char* const refusal = isUdp && protocol != nullptr ? protocol->datagramRefusal() : nullptr;
+  if (refusal != nullptr) throwCannotListen(worker, protocol->name() + ":// " + refusal);
   const TypeTag* wanted = worker.onMessage.wants();
   const TypeTag* given = protocol != nullptr ? protocol->messageType() : textTag();
   if (wanted != nullptr && wanted != given) throwCannotListen(worker, describeMismatch(*wanted, *given));
@@ -75,12 +98,15 @@ std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop) {
   if (!address.isUnix && address.port == 0 && !name.ends_with(":0")) {
     throwCannotListen(worker, "the port is missing; 0 asks for a free one");
   }
-  if (address.scheme == "udp" || worker.transport == "udp") throwCannotListen(worker, "udp is not available yet");
   if (address.scheme == "ssl" || worker.transport == "ssl") throwCannotListen(worker, "TLS is not available yet");
+  const bool isUdp = !address.isUnix && (address.scheme == "udp" || worker.transport == "udp");
   if (address.isUnix) worker.transport = "unix";
-  if (address.scheme != "tcp" && address.scheme != "unix") worker.protocol = address.scheme;
+  if (isUdp) worker.transport = "udp";
+  const bool isTransport = address.scheme == "tcp" || address.scheme == "unix" || address.scheme == "udp";
+  if (!isTransport) worker.protocol = address.scheme;
   const Connection::Protocol* protocol = worker.protocol.empty() ? nullptr : requireProtocol(worker.protocol);
-  checkCallbackFits(worker, protocol);
+  checkCallbackFits(worker, protocol, isUdp);
+  if (isUdp) return std::make_unique<UdpListener>(worker, loop, openDatagrams(worker, address), protocol);
   FileDescriptor socket = openListener(worker, address);
   return std::make_unique<TcpListener>(worker, loop, std::move(socket), address.unixPath, protocol);
 }
@@ -98,6 +124,8 @@ void closeConnections(const Worker* worker, bool force) {
       connection->close();
     }
   }
+  // A worker has no datagram connections: what it gave to onMessage ends with its socket.
+  if (worker == nullptr) Connection::AsyncUdpConnection::closeAll(force);
 }
 
 void disownConnections(const Worker& worker) noexcept {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -138,7 +139,24 @@ class Protocol {
   /// happened on the network; empty when this side decided to end it.
   virtual void beforeClose(TcpConnection&, std::string_view /*cause*/) const {}
 
+  /// @name Datagrams (udp)
+  /// @{
+  /// Why this protocol cannot be spoken in datagrams, to stand behind its name;
+  /// null if it can.
+  virtual const char* datagramRefusal() const noexcept { return "is spoken in streams, not in datagrams (udp)"; }
+  /// Takes one datagram apart and delivers its messages; what is incomplete in
+  /// it is dropped, what is bad is refused. Must return when
+  /// `connection.mayReceive()` is false.
+  virtual void receiveDatagram(UdpConnection&, std::string_view) const {}
+  /// Sends one message in a datagram of its own. @throws std::invalid_argument
+  /// for a type of message that this protocol has no encoding for.
+  virtual SendResult sendDatagram(UdpConnection&, Message) const { throwNoDatagrams(); }
+  virtual SendResult sendDatagramText(UdpConnection&, std::string_view) const { throwNoDatagrams(); }
+  /// @}
+
  private:
+  [[noreturn]] void throwNoDatagrams() const { throw std::invalid_argument(name_ + ":// " + datagramRefusal()); }
+
   std::string name_;
 };
 

@@ -85,9 +85,6 @@ class CallbackPin {
                                                      "ConnectionPtr (auto means TcpConnectionPtr)");
 }
 
-template <class T>
-inline constexpr bool isDefined = requires { sizeof(T); };
-
 /// A block with its callable. PlanT and DatagramPlan say how to call it; at most one of them is Refused.
 template <class F, class PlanT, class DatagramPlan, class... Args>
 struct CallableBlock : CallbackBlock<Args...> {
@@ -112,11 +109,10 @@ struct CallableBlock : CallbackBlock<Args...> {
 
   static constexpr typename DatagramEntry<Args...>::Type datagramEntry() {
     if constexpr (DatagramPlan::ok) {
-      using Handle = typename DatagramEntry<Args...>::Handle;
-      // While no header defines UdpConnection, nobody calls with one.
-      if constexpr (isDefined<typename Handle::element_type>) return &runDatagram<Handle>;
+      return &runDatagram<typename DatagramEntry<Args...>::Handle>;
+    } else {
+      return nullptr;
     }
-    return nullptr;
   }
 
   static constexpr const TypeTag* wants() {

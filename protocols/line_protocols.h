@@ -16,7 +16,14 @@ class PackageProtocol : public Connection::Protocol {
   void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
   Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
 
+  const char* datagramRefusal() const noexcept override { return nullptr; }
+  void receiveDatagram(Connection::UdpConnection& connection, std::string_view datagram) const override;
+  Connection::SendResult sendDatagram(Connection::UdpConnection& connection, Message message) const override;
+
  private:
+  /// As measure(), of what a datagram holds from here on. `takesUnfinished`:
+  /// its end may stand for the package's.
+  virtual std::ptrdiff_t measureDatagram(std::string_view rest, bool takesUnfinished) const = 0;
   /// Length of the package at the front, 0: not known yet, negative: bad.
   virtual std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const = 0;
   virtual std::string_view decode(std::string_view package) const = 0;
@@ -26,8 +33,11 @@ class TextProtocol final : public PackageProtocol {
  public:
   using PackageProtocol::PackageProtocol;
   Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+  Connection::SendResult sendDatagramText(Connection::UdpConnection& connection,
+                                          std::string_view text) const override;
 
  private:
+  std::ptrdiff_t measureDatagram(std::string_view rest, bool takesUnfinished) const override;
   std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const override;
   std::string_view decode(std::string_view package) const override;
 };
@@ -36,8 +46,11 @@ class FrameProtocol final : public PackageProtocol {
  public:
   using PackageProtocol::PackageProtocol;
   Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+  Connection::SendResult sendDatagramText(Connection::UdpConnection& connection,
+                                          std::string_view text) const override;
 
  private:
+  std::ptrdiff_t measureDatagram(std::string_view rest, bool takesUnfinished) const override;
   std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const override;
   std::string_view decode(std::string_view package) const override;
 };

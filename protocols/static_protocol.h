@@ -14,6 +14,7 @@
 
 #include "../connection/protocol.h"
 #include "../connection/tcp_connection.h"
+#include "../connection/udp_connection.h"
 #include "../core/callable_traits.h"
 #include "../core/exceptions.h"
 
@@ -42,6 +43,25 @@ struct FirstParameter {
 template <class First, class... Rest>
 struct FirstParameter<Workerman::detail::TypeList<First, Rest...>> {
   using Type = std::remove_cvref_t<First>;
+};
+
+/// How a function of a protocol takes a datagram's connection. Only what it declares counts: trying it out
+/// would compile the body of one with `auto`, which is written for TcpConnectionPtr.
+enum class DatagramCall { Refused, Alone, WithConnection };
+
+template <class List>
+struct DatagramCallOf {
+  static constexpr DatagramCall value = DatagramCall::Refused;
+};
+template <class Data>
+struct DatagramCallOf<Workerman::detail::TypeList<Data>> {
+  static constexpr DatagramCall value = DatagramCall::Alone;
+};
+template <class Data, class Handle>
+struct DatagramCallOf<Workerman::detail::TypeList<Data, Handle>> {
+  static constexpr DatagramCall value = std::is_same_v<std::remove_cvref_t<Handle>, Connection::ConnectionPtr>
+                                            ? DatagramCall::WithConnection
+                                            : DatagramCall::Refused;
 };
 
 template <class P>
@@ -91,6 +111,35 @@ class StaticProtocol final : public Connection::Protocol {
     }
   }
   using Encoded = typename decltype(declaredEncode<P>())::type;
+
+  template <class Q>
+  static constexpr DatagramCall datagramInput() {
+    if constexpr (requires { &Q::input; }) {
+      return DatagramCallOf<typename Workerman::detail::Parameters<decltype(&Q::input)>::Type>::value;
+    } else {
+      return requires(std::string_view buffer) { Q::input(buffer); } ? DatagramCall::Alone : DatagramCall::Refused;
+    }
+  }
+  template <class Q>
+  static constexpr DatagramCall datagramDecode() {
+    if constexpr (requires { &Q::decode; }) {
+      return DatagramCallOf<typename Workerman::detail::Parameters<decltype(&Q::decode)>::Type>::value;
+    } else {
+      return requires(std::string_view buffer) { Q::decode(buffer); } ? DatagramCall::Alone : DatagramCall::Refused;
+    }
+  }
+  /// Of a generic or missing encode each value decides.
+  template <class Q>
+  static constexpr DatagramCall datagramEncode() {
+    if constexpr (requires { &Q::encode; }) {
+      return DatagramCallOf<typename Workerman::detail::Parameters<decltype(&Q::encode)>::Type>::value;
+    } else {
+      return DatagramCall::Alone;
+    }
+  }
+  static constexpr bool kInDatagrams = datagramInput<P>() != DatagramCall::Refused &&
+                                       datagramDecode<P>() != DatagramCall::Refused &&
+                                       datagramEncode<P>() != DatagramCall::Refused;
 
  public:
   using Protocol::Protocol;
@@ -145,6 +194,51 @@ class StaticProtocol final : public Connection::Protocol {
     }
   }
 
+  const char* datagramRefusal() const noexcept override {
+    return kInDatagrams ? nullptr
+                        : "cannot be spoken in datagrams (udp): let its functions take the connection as "
+                          "ConnectionPtr, or not at all";
+  }
+
+  void receiveDatagram(Connection::UdpConnection& connection, std::string_view datagram) const override {
+    if constexpr (kInDatagrams) {
+      const Connection::ConnectionPtr handle = connection.shared_from_this();
+      while (!datagram.empty() && connection.mayReceive() && connection.protocol.get() == this) {
+        try {
+          const auto length = static_cast<std::intmax_t>(inputOfDatagram(datagram, handle));
+          if (length < 0) return connection.refuse("package_length=" + std::to_string(length));
+          const auto size = static_cast<std::uintmax_t>(length);
+          if (size == 0 || size > datagram.size() || !connection.mayReceive()) return;
+          const std::string_view package = datagram.substr(0, size);
+          datagram.remove_prefix(size);
+          deliverDatagram(connection, package, handle);
+        } catch (...) {
+          return connection.refuseForException();
+        }
+      }
+    }
+  }
+
+  Connection::SendResult sendDatagramText(Connection::UdpConnection& connection,
+                                          std::string_view text) const override {
+    if constexpr (encodesDatagram<std::string_view>) {
+      return encodeDatagram(connection, text);
+    } else if constexpr (encodesDatagram<std::string>) {
+      std::string copy(text);
+      return encodeDatagram(connection, copy);
+    } else {
+      throwNoEncoding(name(), *textTag());
+    }
+  }
+
+  Connection::SendResult sendDatagram(Connection::UdpConnection& connection, Message message) const override {
+    if constexpr (!std::is_void_v<Encoded>) {
+      if (message.type == typeTag<Encoded>()) return encodeDatagramAs<Encoded>(connection, message);
+    }
+    if (message.type == typeTag<Decoded>()) return encodeDatagramAs<Decoded>(connection, message);
+    throwNoEncoding(name(), *message.type);
+  }
+
  private:
   /// Asks for the length of the package at the front. False: not known yet, or
   /// the connection is gone because of what came.
@@ -179,6 +273,70 @@ class StaticProtocol final : public Connection::Protocol {
       }
     } catch (...) {
       Workerman::detail::withCurrentException([&](const std::exception& e) { connection.error(e); });
+    }
+  }
+
+  static auto inputOfDatagram(std::string_view buffer, const Connection::ConnectionPtr& handle) {
+    if constexpr (datagramInput<P>() == DatagramCall::WithConnection) {
+      return P::input(buffer, handle);
+    } else {
+      return P::input(buffer);
+    }
+  }
+
+  static void deliverDatagram(Connection::UdpConnection& connection, std::string_view package,
+                              const Connection::ConnectionPtr& handle) {
+    const auto deliver = [&](auto&& decoded) {
+      if (!connection.mayReceive()) return;
+      if constexpr (kGivesText) {
+        connection.deliverText(static_cast<std::string_view>(decoded));
+      } else {
+        connection.deliver(Message::of(decoded));
+      }
+    };
+    if constexpr (datagramDecode<P>() == DatagramCall::WithConnection) {
+      deliver(P::decode(package, handle));
+    } else {
+      deliver(P::decode(package));
+    }
+  }
+
+  template <class V>
+  static constexpr bool encodesDatagram = [] {
+    if constexpr (datagramEncode<P>() == DatagramCall::WithConnection) {
+      return requires(V value, const Connection::ConnectionPtr& handle) { P::encode(value, handle); };
+    } else {
+      return requires(V value) { P::encode(value); };
+    }
+  }();
+
+  template <class V>
+  Connection::SendResult encodeDatagramAs(Connection::UdpConnection& connection, Message message) const {
+    if constexpr (encodesDatagram<const V&>) {
+      return encodeDatagram(connection, message.template as<const V>());
+    } else if constexpr (encodesDatagram<V&>) {
+      return encodeDatagram(connection, message.template as<V>());
+    } else {
+      throwNoEncoding(name(), *message.type);
+    }
+  }
+
+  template <class V>
+  static Connection::SendResult encodeDatagram(Connection::UdpConnection& connection, V& value) {
+    const Connection::ConnectionPtr pin = connection.weak_from_this().lock();
+    const auto send = [&](const auto& encoded) {
+      const std::string_view bytes = encoded;
+      return bytes.empty() ? Connection::SendResult::buffered() : connection.transmit({}, bytes);
+    };
+    try {
+      if constexpr (datagramEncode<P>() == DatagramCall::WithConnection) {
+        return send(P::encode(value, pin));
+      } else {
+        return send(P::encode(value));
+      }
+    } catch (...) {
+      connection.handleException();
+      return Connection::SendResult::failed();
     }
   }
 
