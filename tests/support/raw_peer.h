@@ -23,9 +23,11 @@ namespace testing {
 class RawSocket {
  public:
   explicit RawSocket(int fd = -1) : fd_(fd) {}
-  RawSocket(RawSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  RawSocket(RawSocket&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), isAtEnd_(std::exchange(other.isAtEnd_, false)) {}
   RawSocket& operator=(RawSocket&& other) noexcept {
     std::swap(fd_, other.fd_);
+    std::swap(isAtEnd_, other.isAtEnd_);
     return *this;
   }
   ~RawSocket() { close(); }
