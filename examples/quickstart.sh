@@ -83,7 +83,7 @@ fi
 # -- the story -----------------------------------------------------------------
 start_server 0
 say "A WebSocket server (Python websockets) listens on port $port; the client starts"
-"$program" start "ws://127.0.0.1:$port/echo" >"$work/client" 2>&1 &
+SERVER="ws://127.0.0.1:$port/echo" "$program" start >"$work/client" 2>&1 &
 client=$!
 wait_for client 1 '^tcp connected' 'the TCP connection'
 wait_for client 1 '^HTTP/1.1 101' 'the handshake'

@@ -1,10 +1,10 @@
 // The manual's WebSocket client: says hello, prints what comes, and comes back
 // whenever it loses the server.
 //
-//     ./ws_client start [ws://127.0.0.1:1234]
+//     [SERVER=ws://127.0.0.1:1234] ./ws_client start
 
+#include <cstdlib>
 #include <iostream>
-#include <string>
 #include <workerman/workerman.h>
 
 using Workerman::Connection::AsyncTcpConnection;
@@ -12,18 +12,11 @@ using Workerman::Connection::AsyncTcpConnectionPtr;
 using Workerman::Protocols::Ws;
 using Workerman::Worker;
 
-// The address among the program's arguments, or the manual's.
-std::string address() {
-    for (const std::string& argument : Worker::getArgv()) {
-        if (argument.starts_with("ws://") || argument.starts_with("wss://")) return argument;
-    }
-    return "ws://127.0.0.1:1234";
-}
-
 int main() {
     Worker worker;
     worker.onWorkerStart = [] {
-        auto ws_connection = std::make_shared<AsyncTcpConnection>(address());
+        const char* server = std::getenv("SERVER");
+        auto ws_connection = std::make_shared<AsyncTcpConnection>(server ? server : "ws://127.0.0.1:1234");
         ws_connection->websocketPingInterval = 55;
         ws_connection->headers = {
             {"Cookie", "PHPSID=82u98fjhakfusuanfnahfi; token=2hf9a929jhfihaf9i"},

@@ -4,7 +4,7 @@
 #
 #   sh tests/run.sh          g++ with warnings as errors, then again under ASan and UBSan
 #   sh tests/run.sh --full   also clang++, ThreadSanitizer, longer fuzzing, the soak tests, the
-#                            benchmarks' limits (instructions and system calls)
+#                            benchmarks' limits (instructions and system calls), the chat in Chromium
 #
 # JOBS=N limits parallel work, CXX_NAME=... picks another GCC. Needs no network
 # once everything is installed.
@@ -34,10 +34,13 @@ need python3-websockets find_python
 need nodejs have node
 have npm >/dev/null || need node-ws test -f /usr/share/nodejs/ws/package.json
 if $full; then
+  need chromium have chromium
   need clang have clang++
   need libclang-rt-14-dev sh -c 'echo "int main(){}" | clang++ -fsanitize=address,fuzzer-no-link -x c++ - -o /dev/null'
   need valgrind have valgrind
   need libboost-dev have_header boost/version.hpp
+  need libwebsocketpp-dev have_header websocketpp/version.hpp
+  need libwebsockets-dev pkg-config --exists libwebsockets
 fi
 if ! install_missing; then
   echo "0 passed, 1 failed"
@@ -94,18 +97,19 @@ export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$root/tests/support/tsan.supp}
 
 # -- every run --------------------------------------------------------------------
 if build gcc "${CXX_NAME:-g++}" -Dbuildtype=debugoptimized; then
-  run gcc --no-suite soak
+  run gcc --no-suite soak --no-suite browser
+  if $full; then run gcc --suite browser; fi
 fi
 # The shared library is built here, so that one gets linked and tested too.
 if build asan "${CXX_NAME:-g++}" -Dbuildtype=debug -Doptimization=1 -Ddefault_library=shared \
     -Db_sanitize=address,undefined "-Dcpp_args=$sanitizers" "-Dc_args=$sanitizers"; then
-  run asan --no-suite soak --no-suite install --no-suite lint --no-suite compile --timeout-multiplier 3
+  run asan --no-suite soak --no-suite browser --no-suite install --no-suite lint --no-suite compile --timeout-multiplier 3
 fi
 
 # -- only with --full -------------------------------------------------------------
 if $full; then
   if build clang clang++ -Dbuildtype=release; then
-    run clang --no-suite lint --timeout-multiplier 2
+    run clang --no-suite browser --no-suite lint --timeout-multiplier 2
   fi
   if build bench "${CXX_NAME:-g++}" -Dbuildtype=release -Dbench=true; then
     run bench --suite bench

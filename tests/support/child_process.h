@@ -58,6 +58,20 @@ class ChildProcess {
     return isThere;
   }
 
+  /// Waits for a line that has `begin`; gives what follows it there.
+  std::string waitForRest(const std::string& begin, double seconds = 20) {
+    const Deadline deadline(seconds);
+    std::size_t from, end;
+    do {
+      from = text_.find(begin);
+      end = text_.find('\n', from);
+    } while ((from == std::string::npos || end == std::string::npos) && readSome(deadline));
+    REQUIRE_MESSAGE((from != std::string::npos && end != std::string::npos), "waited for a line '", begin,
+                    "', got: ", text_);
+    from += begin.size();
+    return text_.substr(from, end - from);
+  }
+
   /// Its exit status, or minus the signal that ended it; -1000 when it does not
   /// end in time.
   int wait(double seconds = 20) {

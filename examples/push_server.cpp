@@ -1,0 +1,55 @@
+// Pushes the messages of other programs to people's browsers.
+//
+// A browser opens the WebSocket and sends its user id; the same user may be there several
+// times. Any program of yours connects to the inner port and writes, one line of JSON each:
+//
+//     {"uid": "tom", "data": "your parcel is here"}     to one user
+//     {"data": "closing in five minutes"}               to everybody
+//
+// It is answered "ok" and the number of connections that this went to, or "fail" and why.
+//
+//     [LISTEN=websocket://0.0.0.0:1234] [PUSH=text://127.0.0.1:5678] ./push_server start
+//     echo '{"uid": "tom", "data": "hello"}' | nc -q 1 127.0.0.1 5678
+
+#include <cstdlib>
+#include <iostream>
+#include <workerman/workerman.h>
+
+using nlohmann::json;
+using Workerman::Worker;
+
+// Sends on what one line says; the answer is for whoever wrote it.
+std::string push(const Worker& worker, std::string_view line) {
+    const json message = json::parse(line, nullptr, false);
+    if (!message.is_object() || !message.contains("data") || !message["data"].is_string()) {
+        return R"(fail: a line is {"uid": "...", "data": "..."})";
+    }
+    const auto& text = message["data"].get_ref<const std::string&>();
+    int reached = 0;
+    for (auto& [id, connection] : worker.connections) {
+        const auto uid = connection->context.get<std::string>("uid", "");
+        if (uid.empty() || (message.contains("uid") && message["uid"] != uid)) continue;
+        if (connection->send(text) != false) ++reached;
+    }
+    return "ok " + std::to_string(reached);
+}
+
+int main() {
+    const char* listen = std::getenv("LISTEN");
+    Worker worker(listen ? listen : "websocket://0.0.0.0:1234");
+    worker.onWorkerStart = [](Worker* self) {
+        // Made here, the inner port is served by the same process, which has the connections.
+        const char* inner = std::getenv("PUSH");
+        auto pusher = std::make_shared<Worker>(inner ? inner : "text://127.0.0.1:5678");
+        pusher->onMessage = [self](auto connection, auto line) { connection->send(push(*self, line)); };
+        pusher->listen();
+        std::cout << "websocket on port " << self->getListenPort() << "\n"
+                  << "push on port " << pusher->getListenPort() << "\n";
+    };
+    worker.onMessage = [](auto connection, auto data) {
+        // Its first message says who it is. Take a token that you can check instead of a bare
+        // id, where a message for tom must not go to whoever says that he is tom.
+        if (!connection->context.has("uid")) connection->context["uid"] = data;
+    };
+    Worker::runAll();
+}

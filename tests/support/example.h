@@ -1,0 +1,93 @@
+#pragma once
+
+/// An example of examples/ that a test runs, and peers of it on the test's loop.
+
+#include <doctest/doctest.h>
+
+#include <workerman/workerman.h>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "child_process.h"
+
+namespace testing {
+
+/// A running copy of an example in a folder of its own, where its files may lie.
+class Example {
+ public:
+  /// `environment`: "NAME=value", see the head of the example.
+  explicit Example(const std::string& name, std::vector<std::string> environment = {})
+      : process_("/usr/bin/env", arguments(name, std::move(environment))) {}
+  Example(const Example&) = delete;
+  Example& operator=(const Example&) = delete;
+  ~Example() { std::filesystem::remove_all(folder_); }
+
+  ChildProcess& process() { return process_; }
+  /// Waits for "WHAT on port N"; gives N.
+  std::string port(const std::string& what) { return process_.waitForRest(what + " on port "); }
+  /// Asks it to stop; its exit status.
+  int stop() {
+    process_.signal(SIGTERM);
+    return process_.wait();
+  }
+
+ private:
+  std::vector<std::string> arguments(const std::string& name, std::vector<std::string> environment) {
+    namespace fs = std::filesystem;
+    char folder[] = "/tmp/workerman-XXXXXX";
+    REQUIRE(::mkdtemp(folder) != nullptr);
+    folder_ = folder;
+    const fs::path built = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "examples";
+    for (const auto& file : {name, name + ".html"}) {
+      if (fs::exists(built / file)) fs::copy_file(built / file, folder_ / file);
+    }
+    environment.push_back(folder_ / name);
+    environment.push_back("start");
+    return environment;
+  }
+
+  std::filesystem::path folder_;
+  ChildProcess process_;
+};
+
+/// A client on the test's loop that notes what it is told.
+class Peer {
+ public:
+  /// Sends `first`, unless it is empty, as soon as it can.
+  explicit Peer(const std::string& address, const std::string& first = "")
+      : connection_(std::make_shared<Workerman::Connection::AsyncTcpConnection>(address)) {
+    if (!first.empty()) connection_->send(first);
+    connection_->onMessage = [this](auto, auto data) { messages_.emplace_back(data); };
+    connection_->onClose = [this] { isClosed_ = true; };
+    connection_->connect();
+  }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer() { leave(); }
+
+  void send(const std::string& text) { CHECK(connection_->send(text) != false); }
+  void leave() {
+    connection_->onMessage = nullptr;
+    connection_->onClose = nullptr;
+    connection_->close();
+  }
+  bool isClosed() const { return isClosed_; }
+  const std::vector<std::string>& messages() const { return messages_; }
+  /// All that came, put together.
+  std::string text() const {
+    std::string all;
+    for (const auto& message : messages_) all += message;
+    return all;
+  }
+  bool has(const std::string& part) const { return text().find(part) != std::string::npos; }
+  Workerman::Connection::AsyncTcpConnection& connection() { return *connection_; }
+
+ private:
+  std::shared_ptr<Workerman::Connection::AsyncTcpConnection> connection_;
+  std::vector<std::string> messages_;
+  bool isClosed_ = false;
+};
+
+}  // namespace testing
