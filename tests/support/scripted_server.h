@@ -52,6 +52,7 @@ struct SentFrame {
   std::uint32_t mask;
   std::size_t headerSize;
   std::string payload;  ///< unmasked
+  bool rsv1 = false;
   int code() const {
     return payload.size() < 2
                ? 0
@@ -163,6 +164,7 @@ class ScriptedServer {
       SentFrame got{head.opcode, head.fin, head.mask, head.headerSize,
                     buffer_.substr(head.headerSize, head.payloadLength)};
       maskInPlace(got.payload.data(), got.payload.size(), head.mask);
+      got.rsv1 = head.rsv1;
       buffer_.erase(0, size);
       take(std::move(got));
     }
