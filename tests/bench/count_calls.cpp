@@ -1,8 +1,9 @@
-/// Preloaded into a client, counts its calls for input, output and waiting in the measured window, and writes
-/// the sums to the file named by BENCH_CALLS at the window's end. Works where strace may not. It sees what
-/// goes through libc, which is all that libuv, Beast and our library do.
+/// Preloaded into a client or a server, counts its calls for input, output and waiting, and writes the sums
+/// to the file named by BENCH_CALLS when the process ends. Works where strace may not. It sees what goes
+/// through libc, which is all that libuv, our library and the others do.
 
 #include <dlfcn.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -24,14 +25,7 @@ Function* next(const char* name) {
 
 }  // namespace
 
-/// Called by the client at the start and at the end of the measured window.
-extern "C" void benchMark() {
-  static bool measuring = false;
-  measuring = !measuring;
-  if (measuring) {
-    for (auto* counter : {&sends, &receives, &waits, &controls, &randoms}) counter->store(0);
-    return;
-  }
+[[gnu::destructor]] static void writeSums() {
   const unsigned long sums[] = {sends, receives, waits, controls, randoms};  // before fopen() adds its own
   const char* path = std::getenv("BENCH_CALLS");
   std::FILE* file = path ? std::fopen(path, "w") : nullptr;
@@ -60,6 +54,9 @@ COUNT(waits, int, epoll_wait, (int fd, epoll_event* events, int count, int timeo
       (fd, events, count, timeout))
 COUNT(waits, int, epoll_pwait, (int fd, epoll_event* events, int count, int timeout, const sigset_t* mask),
       (fd, events, count, timeout, mask))
+COUNT(waits, int, poll, (pollfd * sockets, nfds_t count, int timeout), (sockets, count, timeout))
+COUNT(waits, int, ppoll, (pollfd * sockets, nfds_t count, const timespec* timeout, const sigset_t* mask),
+      (sockets, count, timeout, mask))
 COUNT(controls, int, epoll_ctl, (int fd, int operation, int target, epoll_event* event) noexcept,
       (fd, operation, target, event))
 COUNT(randoms, ssize_t, getrandom, (void* data, size_t size, unsigned flags), (data, size, flags))
@@ -67,3 +64,5 @@ COUNT(randoms, ssize_t, getrandom, (void* data, size_t size, unsigned flags), (d
 COUNT(receives, ssize_t, __read_chk, (int fd, void* data, size_t size, size_t room), (fd, data, size, room))
 COUNT(receives, ssize_t, __recv_chk, (int fd, void* data, size_t size, size_t room, int flags),
       (fd, data, size, room, flags))
+COUNT(waits, int, __poll_chk, (pollfd * sockets, nfds_t count, int timeout, size_t room),
+      (sockets, count, timeout, room))

@@ -1,4 +1,5 @@
-/// loadgen's echo modes: every connection keeps `depth` messages in flight.
+/// loadgen's echo modes, in which every connection keeps `depth` messages in flight, and broadcast, in which
+/// one connection sends and all receive.
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -40,8 +41,12 @@ class EchoLoad {
   template <class Open>
   void run(Open open) {
     for (unsigned i = 0; i < load_.conns; ++i) add(open());
-    if (load_.count > 0) budget_ = load_.warmup + load_.count;
-    for (auto& peer : peers_) post(peer, load_.depth);
+    if (load_.count > 0) budget_ = (load_.warmup + load_.count) / (load_.broadcast ? load_.conns : 1);
+    if (load_.broadcast) {
+      postRound();
+    } else {
+      for (auto& peer : peers_) post(peer, load_.depth);
+    }
     pump(load_.warmup, load_.warmup > 0 || load_.count > 0 ? 0 : wallSeconds() + 0.3);
     measure();
   }
@@ -75,6 +80,12 @@ class EchoLoad {
     if (messages > 0) flush(peer);
   }
 
+  /// Broadcast: `depth` messages for all, from the first connection.
+  void postRound() {
+    roundEnd_ = done_ + uint64_t{load_.depth} * peers_.size();
+    post(peers_.front(), load_.depth);
+  }
+
   void flush(PeerType& peer) {
     while (peer.pending > 0) {
       const size_t size = std::min(peer.pending, burst_.size() - peer.position);
@@ -95,7 +106,11 @@ class EchoLoad {
     if (size <= 0) fail("the server closed");
     const unsigned answers = peer.counter.feed(buffer_.data(), static_cast<size_t>(size));
     done_ += answers;
-    if (answers > 0) post(peer, answers);
+    if (!load_.broadcast) {
+      post(peer, answers);
+    } else if (answers > 0 && done_ == roundEnd_) {
+      postRound();
+    }
   }
 
   /// Runs until `target` answers are in (0: for ever) or until `deadline` (0: none).
@@ -141,6 +156,7 @@ class EchoLoad {
   std::vector<uint8_t> buffer_;
   std::vector<PeerType> peers_;
   uint64_t done_ = 0;
+  uint64_t roundEnd_ = 0;
   uint64_t budget_ = UINT64_MAX;  ///< messages that may still be sent
 };
 
@@ -160,6 +176,13 @@ size_t probeHttp(uint16_t port, const std::string& request) {
 
 void loadWebSocketEcho(const Load& load) {
   EchoLoad<FrameCounter> echo(load, "ws-echo", maskedTextFrame(asciiPayload(load.size)), load.size);
+  echo.run([&load] { return openWebSocket(load.port, load.path); });
+}
+
+void loadBroadcast(const Load& load) {
+  Load all = load;
+  all.broadcast = true;
+  EchoLoad<FrameCounter> echo(all, "broadcast", maskedTextFrame(asciiPayload(load.size)), load.size);
   echo.run([&load] { return openWebSocket(load.port, load.path); });
 }
 

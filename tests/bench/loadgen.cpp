@@ -1,4 +1,4 @@
-/// Load generator and bare-epoll echo servers; README.md describes the modes.
+/// Load generator for servers; README.md describes the modes.
 
 #include "loadgen.h"
 
@@ -10,9 +10,8 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: loadgen ws-echo|tcp-echo|http-get|ws-idle|tcp-idle|connect -p PORT [--pid SERVER]\n"
-    "               [-c CONNS] [-s BYTES] [-P DEPTH] [-d SECONDS | -n COUNT] [-w WARMUP] [--path /]\n"
-    "       loadgen ws-serve|tcp-serve [-p PORT]";
+    "usage: loadgen ws-echo|tcp-echo|http-get|broadcast|ws-idle|tcp-idle|connect -p PORT [--pid SERVER]\n"
+    "               [-c CONNS] [-s BYTES] [-P DEPTH] [-d SECONDS | -n COUNT] [-w WARMUP] [--path /]";
 
 bench::Load parse(int argc, char** argv) {
   bench::Load load;
@@ -46,14 +45,13 @@ int main(int argc, char** argv) {
       {"ws-echo", [&] { bench::loadWebSocketEcho(load); }},
       {"tcp-echo", [&] { bench::loadTcpEcho(load); }},
       {"http-get", [&] { bench::loadHttp(load); }},
+      {"broadcast", [&] { bench::loadBroadcast(load); }},
       {"ws-idle", [&] { bench::loadIdle(load); }},
       {"tcp-idle", [&] { bench::loadIdle(load); }},
       {"connect", [&] { bench::loadConnect(load); }},
-      {"ws-serve", [&] { bench::serveEcho(bench::Serve::kWebSocket, load.port); }},
-      {"tcp-serve", [&] { bench::serveEcho(bench::Serve::kTcp, load.port); }},
   };
   const auto found = modes.find(mode);
   if (found == modes.end()) bench::fail(kUsage);
-  if (mode.find("serve") == std::string::npos && load.port == 0) bench::fail("-p PORT is missing");
+  if (load.port == 0) bench::fail("-p PORT is missing");
   found->second();
 }

@@ -19,21 +19,20 @@ struct Load {
   uint64_t count = 0;    ///< measured messages; 0: as many as fit into `seconds`
   uint64_t warmup = 0;   ///< messages before; 0: 0.3 seconds, or none if `count` is given
   std::string path = "/";
-  bool websocket = true;  ///< idle and connect: upgrade, or plain TCP
+  bool broadcast = false;  ///< one sends, all receive
+  bool websocket = true;   ///< idle and connect: upgrade, or plain TCP
 };
 
 /// Messages to and fro: over websockets, over raw TCP, or HTTP requests.
 void loadWebSocketEcho(const Load& load);
 void loadTcpEcho(const Load& load);
 void loadHttp(const Load& load);
+/// The first connection sends `depth` messages, and again when each connection has received all of them from
+/// the server. A message counts once for each connection.
+void loadBroadcast(const Load& load);
 /// Opens `conns` connections and shows the server's growth in memory for each.
 void loadIdle(const Load& load);
 /// Opens and resets one connection after the other.
 void loadConnect(const Load& load);
-
-enum class Serve { kWebSocket, kTcp };
-/// The fixed echo server over bare epoll. Prints `port=N pid=N`, serves until SIGTERM or SIGINT, and prints
-/// its own numbers then and on each SIGUSR1. It validates nothing: it is the limit, not an example.
-void serveEcho(Serve what, uint16_t port);
 
 }  // namespace bench

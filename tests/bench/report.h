@@ -1,9 +1,7 @@
 #pragma once
 
-/// What the four ping-pong clients share: their command line, the counting of round trips, and the one line
+/// What the ping-pong clients share: their command line, the counting of round trips, and the one line
 /// of results. Nothing here knows about sockets.
-
-#include <dlfcn.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -103,8 +101,6 @@ class Meter {
 
  private:
   bool reachMark() {
-    // Counts of system calls are taken over the same window, if count_calls.cpp is preloaded.
-    if (void* const mark = dlsym(RTLD_DEFAULT, "benchMark")) reinterpret_cast<void (*)()>(mark)();
     if (done_ == options_.warmup) {
       mark_ = options_.warmup + options_.count;
       wall_ = wallSeconds();

@@ -1,217 +1,149 @@
 #!/usr/bin/env python3
-"""Measures websocket clients against one fixed echo server; README.md says what the numbers mean.
+"""Measures ours beside its peers, clients and servers; README.md says what the numbers mean.
 
-    run.py DIR               times, all clients interleaved, medians and ratios to bare epoll
-    run.py DIR --callgrind   user-space instructions for each round trip
-    run.py DIR --calls       system calls for each round trip
-    run.py DIR --check       instructions and calls of ours against the limits below; exit status 1 if one is exceeded
+    run.py DIR               times, all peers interleaved: medians, ratios; memory of idle connections
+    run.py DIR --callgrind   user-space instructions for each message
+    run.py DIR --calls       system calls for each message
+    run.py DIR --check       ours against its limits; exit status 1 if one is exceeded. Looks at instructions,
+                             calls and memory only, never at times
 
 DIR is the folder of the built programs.
 """
 
 import argparse
-import os
 import re
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-CLIENTS = ["epoll", "libuv", "beast", "workerman"]
-OURS = "workerman"
-CONNS = [1, 100]
-SIZES = [20, 1024, 16384]
-
-# At most so much for each round trip of ours. The instructions are those with 100 connections, where one turn
-# of the loop serves many messages; with one connection each message pays for a whole turn of libuv's loop.
-INSTRUCTIONS = {20: 800, 1024: 1200, 16384: 8000}
-LIBUV_TURN = 420
-CALLS = {"send": 1.02, "receive": 1.02, "wait": 1.02, "control": 0.01, "random": 0.05}
-CPU_RATIO = 1.1  # to bare epoll, with 100 connections: shown, never checked, as times depend on the machine
-
-WARMUP = 1000
-COUNTS = (2000, 12000)  # two runs of different length: what start-up and shut-down cost falls out
+from run_clients import Clients
+from run_common import OURS, REFERENCE, CallCounter, Callgrind, Programs, fail, per_unit, table
+from run_servers import IDLE_BYTES, IDLE_CONNECTIONS, Servers
 
 
-def fail(why):
-    sys.exit(f"run.py: {why}")
-
-
-class Bench:
-    """The programs of one build folder, with the fixed server running."""
-
-    def __init__(self, folder):
-        self.folder = Path(folder).resolve()
-        cores = sorted(os.sched_getaffinity(0))
-        pin = shutil.which("taskset") and len(cores) >= 2
-        self.server_pin = ["taskset", "-c", str(cores[0])] if pin else []
-        self.client_pin = ["taskset", "-c", str(cores[1])] if pin else []
-
-    def __enter__(self):
-        server = [*self.server_pin, self.program("bench-loadgen"), "ws-serve"]
-        self.server = subprocess.Popen(server, stdout=subprocess.PIPE, text=True)
-        started = re.match(r"port=(\d+)", self.server.stdout.readline())
-        if not started:
-            fail("the server did not start")
-        self.port = started[1]
-        return self
-
-    def __exit__(self, *_):
-        self.server.terminate()
-        self.server.communicate()
-
-    def program(self, name):
-        return str(self.folder / name)
-
-    def has(self, client):
-        return os.access(self.program("bench-client-" + client), os.X_OK)
-
-    def run(self, client, conns, size, count, before=(), env=None):
-        """One run of a client. Returns its results, numbers as float."""
-        command = [*self.client_pin, *before, self.program("bench-client-" + client)]
-        command += ["--port", self.port, "--conns", str(conns), "--size", str(size)]
-        command += ["--count", str(count), "--warmup", str(WARMUP)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300,
-                              env={**os.environ, **(env or {})})
-        if done.returncode != 0:
-            fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr.strip()}")
-        pairs = dict(word.split("=", 1) for word in done.stdout.split())
-        return {name: value if name == "client" else float(value) for name, value in pairs.items()}
-
-    def instructions(self, client, conns, size):
-        """Exact user-space instructions for each round trip."""
-        totals = []
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "callgrind.out"
-            for count in COUNTS:
-                valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
-                self.run(client, conns, size, count, before=valgrind)
-                totals.append(int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)[1]))
-        return (totals[1] - totals[0]) / (COUNTS[1] - COUNTS[0])
-
-    def calls(self, client, conns, size):
-        """System calls of each kind for each round trip."""
-        count = COUNTS[1]
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "calls"
-            env = {"LD_PRELOAD": self.program("libbench-count-calls.so"), "BENCH_CALLS": str(out)}
-            self.run(client, conns, size, count, env=env)
-            pairs = (word.split("=") for word in out.read_text().split())
-            return {name: int(value) / count for name, value in pairs}
-
-
-def cases(args):
-    return [(conns, size) for conns in args.conns for size in args.sizes]
-
-
-def title(conns, size):
-    return f"{conns} x {size} B"
-
-
-def instruction_limit(conns, size):
-    return INSTRUCTIONS[size] + (LIBUV_TURN if conns == 1 else 0)
-
-
-def table(head, rows):
-    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
-    for row in [head, ["-" * width for width in widths], *rows]:
-        cells = [str(cell).ljust(width) if i < 2 else str(cell).rjust(width)
-                 for i, (cell, width) in enumerate(zip(row, widths))]
-        print("| " + " | ".join(cells) + " |")
-
-
-def ratio_to_epoll(results, conns, size, client):
-    """The median over the rounds of the ratio inside each round."""
-    if (conns, size, "epoll") not in results:
+def ratio(results, case, peer, to):
+    """The median over the rounds of the ratio of CPU inside each round."""
+    if (case, to) not in results or (case, peer) not in results:
         return ""
-    pairs = zip(results[conns, size, client], results[conns, size, "epoll"])
-    return f"{statistics.median(ours['cpu_us'] / theirs['cpu_us'] for ours, theirs in pairs):.2f}"
+    pairs = zip(results[case, peer], results[case, to])
+    return f"{statistics.median(one['cpu_us'] / other['cpu_us'] for one, other in pairs):.2f}"
 
 
-def measure_times(bench, args):
+def measure_times(suite, args):
     results = {}
     for done in range(args.rounds):
-        print(f"\rround {done + 1} of {args.rounds}", end="", file=sys.stderr, flush=True)
-        for conns, size in cases(args):
-            count = args.count or (5000 if conns == 1 else 50000)
-            for client in args.clients:  # interleaved: a slow minute of the machine meets all of them
-                results.setdefault((conns, size, client), []).append(bench.run(client, conns, size, count))
+        for case in suite.cases:
+            print(f"\r{suite.name}, round {done + 1} of {args.rounds}: {case.title:30}", end="", file=sys.stderr,
+                  flush=True)
+            for peer in suite.peers:  # interleaved: a slow minute of the machine meets all of them
+                result = suite.timed(peer, case, args.seconds)
+                if result:
+                    results.setdefault((case, peer), []).append(result)
     print(file=sys.stderr)
     rows = []
-    for conns, size in cases(args):
-        median = {client: {key: statistics.median(run[key] for run in results[conns, size, client])
-                           for key in ("rt_per_s", "cpu_us")} for client in args.clients}
-        for client in args.clients:
-            ratio = ratio_to_epoll(results, conns, size, client)
-            goal = f"<= {CPU_RATIO}" if client == OURS and conns > 1 else ""
-            rows.append([title(conns, size), client, f"{median[client]['rt_per_s']:.0f}",
-                         f"{median[client]['cpu_us']:.2f}", ratio, goal])
-    table(["connections x payload", "client", "round trips/s", "CPU us", "to epoll", "goal"], rows)
+    for case, peer in ((case, peer) for case in suite.cases for peer in suite.peers if (case, peer) in results):
+        per_s, cpu = (statistics.median(run[key] for run in results[case, peer]) for key in ("per_s", "cpu_us"))
+        rows.append([case.title, peer, f"{per_s:.0f}", f"{cpu:.3f}", ratio(results, case, peer, REFERENCE),
+                     "" if peer == OURS else ratio(results, case, OURS, peer)])
+    table(["case", "peer", f"{suite.unit}s/s", "CPU us", f"to {REFERENCE}", "ours to it"], rows)
+    measure_idle(suite, args)
 
 
-def measure_instructions(bench, args):
-    rows = [[title(conns, size), client, f"{bench.instructions(client, conns, size):.0f}",
-             f"<= {instruction_limit(conns, size)}" if client == OURS and size in INSTRUCTIONS else ""]
-            for conns, size in cases(args) for client in args.clients]
-    table(["connections x payload", "client", "instructions", "goal"], rows)
+def measure_idle(suite, args):
+    if not isinstance(suite, Servers) or not args.idle:
+        return
+    rows = [[f"{IDLE_CONNECTIONS} idle websockets", peer, f"{size:.0f}"]
+            for peer in suite.peers if (size := suite.idle_bytes(peer)) is not None]
+    table(["case", "peer", "bytes each"], rows)
 
 
-def measure_calls(bench, args):
+def measure_per_unit(suite, args, instrument, columns, digits):
     rows = []
-    for conns, size in cases(args):
-        for client in args.clients:
-            calls = bench.calls(client, conns, size)
-            rows.append([title(conns, size), client, *(f"{calls[name]:.3f}" for name in CALLS)])
-    table(["connections x payload", "client", *CALLS], rows)
+    for case in suite.cases:
+        for peer in suite.peers:
+            print(f"\r{case.title}, {peer:40}", end="", file=sys.stderr, flush=True)
+            result = per_unit(suite, peer, case, instrument)
+            if result:
+                rows.append([case.title, peer, *(f"{result[name]:.{digits}f}" for name in columns)])
+    print(file=sys.stderr)
+    table([f"for each {suite.unit}", "peer", *columns], rows)
 
 
-def check(bench, args):
-    rows, exceeded = [], 0
-    for conns, size in cases(args):
-        measured = {"instructions": bench.instructions(OURS, conns, size), **bench.calls(OURS, conns, size)}
-        limits = {"instructions": instruction_limit(conns, size), **CALLS}
-        for name, limit in limits.items():
-            good = measured[name] <= limit
-            exceeded += not good
-            digits = 0 if name == "instructions" else 3
-            rows.append([title(conns, size), name, f"{measured[name]:.{digits}f}", limit,
-                         "" if good else "EXCEEDED"])
-    table(["connections x payload", "for each round trip", "ours", "at most", ""], rows)
-    print(f"{exceeded} of {len(rows)} limits exceeded")
-    return 1 if exceeded else 0
+def measure_instructions(suite, args):
+    measure_per_unit(suite, args, Callgrind(suite.programs), ["instructions"], 0)
 
 
-def main():
+def measure_calls(suite, args):
+    measure_per_unit(suite, args, CallCounter(suite.programs), CallCounter.KINDS, 4)
+
+
+def check(suite, args):
+    """@return the number of limits that are exceeded."""
+    rows = []
+
+    def judge(title, name, measured, limit, digits):
+        rows.append([title, name, f"{measured:.{digits}f}", f"{limit:.{digits}f}",
+                     "" if measured <= limit else "EXCEEDED"])
+
+    for case in suite.cases:
+        measured = {}
+        for instrument, kinds in ((Callgrind, ["instructions"]), (CallCounter, CallCounter.KINDS)):
+            if set(kinds) & set(case.limits):
+                measured.update(per_unit(suite, OURS, case, instrument(suite.programs)))
+        for name, limit in case.limits.items():
+            judge(case.title, name, measured[name], limit, 0 if name == "instructions" else 4)
+    if isinstance(suite, Servers) and args.idle:
+        judge(f"{IDLE_CONNECTIONS} idle websockets", "bytes", suite.idle_bytes(OURS), IDLE_BYTES, 0)
+    table([f"for each {suite.unit}", "of", "ours", "at most", ""], rows)
+    exceeded = sum(row[-1] != "" for row in rows)
+    print(f"{suite.name}: {exceeded} of {len(rows)} limits exceeded", flush=True)
+    return exceeded
+
+
+MEASURES = {None: measure_times, "callgrind": measure_instructions, "calls": measure_calls, "check": check}
+
+
+def server_option(text):
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError("NAME=PATH is needed")
+    return name, path
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", metavar="DIR")
     mode = parser.add_mutually_exclusive_group()
     for name in ("callgrind", "calls", "check"):
         mode.add_argument("--" + name, dest="mode", action="store_const", const=name)
-    parser.add_argument("--clients", nargs="+", choices=CLIENTS, default=None, help="default: all that are built")
-    parser.add_argument("--conns", nargs="+", type=int, default=CONNS)
-    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="payload bytes")
+    parser.add_argument("--only", choices=["clients", "servers"])
+    parser.add_argument("--case", metavar="REGEX", default="", help="cases whose title has a match ('idle' too)")
+    parser.add_argument("--peers", nargs="+", metavar="NAME", help="default: all that are built")
+    parser.add_argument("--server", action="append", default=[], type=server_option, metavar="NAME=PATH",
+                        help="one more server: a program as bench-server-epoll is one")
     parser.add_argument("--rounds", type=int, default=5, help="of timed runs (default 5)")
-    parser.add_argument("--count", type=int, default=0, help="round trips of a timed run")
+    parser.add_argument("--seconds", type=float, default=0.5, help="about, of each timed run (default 0.5)")
     args = parser.parse_args()
+    args.idle = re.search(args.case, "idle") is not None
+    return args
 
-    bench = Bench(args.folder)
-    wanted = args.clients or ([OURS] if args.mode == "check" else CLIENTS)
-    args.clients = [client for client in wanted if bench.has(client)]
-    missing = [client for client in wanted if client not in args.clients]
-    if missing:
-        print("not built: " + ", ".join(missing), file=sys.stderr)
-    if not args.clients or (args.mode == "check" and OURS not in args.clients):
-        fail("nothing to measure in " + args.folder)
-    if args.mode in ("callgrind", "check") and not shutil.which("valgrind"):
-        fail("valgrind is missing: install it")
-    if args.mode == "check" and not set(args.sizes) <= set(INSTRUCTIONS):
-        fail("there are no limits for these sizes")
 
-    measure = {None: measure_times, "callgrind": measure_instructions, "calls": measure_calls, "check": check}
-    with bench:
-        return measure[args.mode](bench, args)
+def main():
+    args = arguments()
+    programs = Programs(args.folder)
+    suites = []
+    if args.only != "servers":
+        suites.append(Clients(programs))
+    if args.only != "clients":
+        suites.append(Servers(programs, dict(args.server)))
+    exceeded = 0
+    for suite in suites:
+        suite.cases = [case for case in suite.cases if re.search(args.case, case.title)]
+        wanted = [OURS] if args.mode == "check" else args.peers or suite.peers
+        suite.peers = {name: path for name, path in suite.peers.items() if name in wanted}
+        if not suite.peers or (args.mode == "check" and OURS not in suite.peers):
+            fail("nothing to measure in " + args.folder)
+        exceeded += MEASURES[args.mode](suite, args) or 0
+    return 1 if exceeded else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-/// loadgen's servers: the fixed one that the clients are measured against, and the floor for our own servers.
+/// Bare epoll: the fixed server that the clients are measured against, and the limit for our own servers.
+/// It validates nothing: no example.
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,14 +13,16 @@
 #include <csignal>
 #include <cstring>
 #include <memory>
+#include <unordered_set>
 
-#include "loadgen.h"
 #include "net.h"
 #include "report.h"
+#include "serve.h"
 #include "wire.h"
 
-namespace bench {
 namespace {
+
+using bench::Serve;
 
 /// Growing bytes that are never zeroed.
 struct Bytes {
@@ -73,19 +76,18 @@ void unmask(uint8_t* payload, uint64_t size, const uint8_t* mask) {
   for (; i < size; ++i) payload[i] ^= mask[i % 4];
 }
 
-class EchoServer {
+class Server {
  public:
-  EchoServer(Serve what, uint16_t port) : websocket_(what == Serve::kWebSocket), epoll_(epoll_create1(0)) {
-    listener_ = listenOn(port);
+  Server(Serve what, uint16_t port) : what_(what), epoll_(epoll_create1(0)) {
+    listener_ = bench::listenOn(port);
     watch(listener_, &listener_, EPOLLIN, EPOLL_CTL_ADD);
     sigset_t set;
     sigemptyset(&set);
-    for (int number : {SIGUSR1, SIGTERM, SIGINT}) sigaddset(&set, number);
+    sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, nullptr);
     signals_ = signalfd(-1, &set, 0);
     watch(signals_, &signals_, EPOLLIN, EPOLL_CTL_ADD);
-    std::printf("port=%u pid=%d\n", port, getpid());
-    std::fflush(stdout);
+    bench::announce(port);
   }
 
   void run() {
@@ -97,7 +99,7 @@ class EchoServer {
         if (what == &listener_) {
           acceptAll();
         } else if (what == &signals_) {
-          onSignal();
+          stopped_ = true;
         } else {
           onEvents(static_cast<Peer*>(what), events[i].events);
         }
@@ -117,22 +119,8 @@ class EchoServer {
     for (int fd; (fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
       const int one = 1;
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-      watch(fd, new Peer{fd, !websocket_, {}, {}}, EPOLLIN, EPOLL_CTL_ADD);
+      watch(fd, new Peer{fd, what_ == Serve::kTcp, {}, {}}, EPOLLIN, EPOLL_CTL_ADD);
     }
-  }
-
-  void onSignal() {
-    signalfd_siginfo info;
-    if (read(signals_, &info, sizeof info) != sizeof info) return;
-    stopped_ = info.ssi_signo != SIGUSR1;
-    const double wall = wallSeconds() - wallBefore_, cpu = cpuSeconds() - cpuBefore_;
-    const double messages = static_cast<double>(messages_);
-    std::printf("messages=%.0f seconds=%.3f cpu_us=%.3f busy=%.0f%%\n", messages, wall,
-                messages > 0 ? cpu / messages * 1e6 : 0, cpu / wall * 100);
-    std::fflush(stdout);
-    messages_ = 0;
-    wallBefore_ += wall;
-    cpuBefore_ += cpu;
   }
 
   void onEvents(Peer* peer, uint32_t events) {
@@ -141,8 +129,9 @@ class EchoServer {
       if (peer->out.size == 0) watch(peer->fd, peer, EPOLLIN, EPOLL_CTL_MOD);
     }
     if ((events & ~uint32_t{EPOLLOUT}) == 0) return;
-    const bool alive = websocket_ ? receiveFrames(peer) : receiveBytes(peer);
+    const bool alive = what_ != Serve::kTcp ? receiveFrames(peer) : receiveBytes(peer);
     if (alive) return;
+    all_.erase(peer);
     close(peer->fd);
     delete peer;
   }
@@ -161,7 +150,6 @@ class EchoServer {
   bool receiveBytes(Peer* peer) {
     const ssize_t size = recv(peer->fd, shared_, sizeof shared_, 0);
     if (size <= 0) return size < 0 && errno == EAGAIN;
-    ++messages_;
     ssize_t sent = 0;
     if (peer->out.size == 0)
       sent = std::max<ssize_t>(0, send(peer->fd, shared_, static_cast<size_t>(size), MSG_NOSIGNAL));
@@ -191,6 +179,9 @@ class EchoServer {
       used += frame;
     }
     if (peer->out.size > 0) flush(peer);
+    for (Peer* const each : all_) {
+      if (each->out.size > 0) flush(each);
+    }
     if (used < size) {
       in.assign(bytes + used, size - used);
     } else {
@@ -210,32 +201,32 @@ class EchoServer {
       const std::string answer =
           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
           "Sec-WebSocket-Accept: " +
-          acceptKey(key) + "\r\n\r\n";
+          bench::acceptKey(key) + "\r\n\r\n";
       peer->out.append(reinterpret_cast<const uint8_t*>(answer.data()), answer.size());
       peer->open = true;
+      if (what_ == Serve::kBroadcast) all_.insert(peer);
       used = end + 4;
       return true;
     }
     return false;
   }
 
-  /// Answers one masked frame. @return its bytes, 0 if it is not complete.
+  /// Answers one masked frame, or passes it on. @return its bytes, 0 if it is not complete.
   size_t echoFrame(Peer* peer, uint8_t* frame, size_t size) {
     if (size < 2) return 0;
-    const size_t header = headerSize(frame[1]);
+    const size_t header = bench::headerSize(frame[1]);
     if (size < header + 4) return 0;
-    const uint64_t payload = payloadSize(frame);
+    const uint64_t payload = bench::payloadSize(frame);
     if (size < header + 4 + payload) return 0;
     uint8_t* const bytes = frame + header + 4;
     unmask(bytes, payload, frame + header);
     const uint8_t opcode = frame[0] & 15;
-    if (opcode < kClose) ++messages_;
-    if (opcode != kPong) {
-      uint8_t answer[10];
-      peer->out.append(answer, putHeader(answer, opcode == kPing ? 0x80 | kPong : frame[0], payload));
-      peer->out.append(bytes, payload);
+    if (opcode < bench::kClose && what_ == Serve::kBroadcast) {
+      for (Peer* const each : all_) putFrame(each, frame[0], bytes, payload);
+    } else if (opcode != bench::kPong) {
+      putFrame(peer, opcode == bench::kPing ? 0x80 | bench::kPong : frame[0], bytes, payload);
     }
-    if (opcode == kClose) {
+    if (opcode == bench::kClose) {
       flush(peer);
       shutdown(peer->fd, SHUT_WR);
       peer->open = false;
@@ -243,21 +234,25 @@ class EchoServer {
     return header + 4 + payload;
   }
 
-  bool websocket_;
+  static void putFrame(Peer* peer, uint8_t first, const uint8_t* payload, uint64_t size) {
+    uint8_t header[10];
+    peer->out.append(header, bench::putHeader(header, first, size));
+    peer->out.append(payload, size);
+  }
+
+  Serve what_;
   int epoll_;
   int listener_ = -1;
   int signals_ = -1;
   bool stopped_ = false;
-  uint64_t messages_ = 0;  ///< since the numbers were last printed
-  double wallBefore_ = wallSeconds();
-  double cpuBefore_ = cpuSeconds();
-  uint8_t shared_[512 * 1024];  ///< one receive buffer for all connections
+  std::unordered_set<Peer*> all_;  ///< broadcast: those that are upgraded
+  uint8_t shared_[512 * 1024];     ///< one receive buffer for all connections
 };
 
 }  // namespace
 
-void serveEcho(Serve what, uint16_t port) {
-  std::make_unique<EchoServer>(what, port)->run();
+int main(int argc, char** argv) {
+  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "tcp", "broadcast"});
+  std::make_unique<Server>(options.what, options.port)->run();
+  return 0;
 }
-
-}  // namespace bench

@@ -1,0 +1,29 @@
+/// Ours: the servers as a user of the library writes them.
+
+#include <workerman/workerman.h>
+
+#include <csignal>
+#include <string>
+
+#include "serve.h"
+
+using Workerman::Worker;
+
+int main(int argc, char** argv) {
+  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "tcp", "broadcast"});
+  const std::string scheme = options.what == bench::Serve::kTcp ? "tcp" : "websocket";
+  Worker worker(scheme + "://127.0.0.1:" + std::to_string(options.port));
+  worker.onWorkerStart = [](Worker* self) {
+    Worker::globalEvent->onSignal(SIGTERM, [] { Worker::stopAll(); });
+    bench::announce(self->getListenPort());
+  };
+  if (options.what == bench::Serve::kBroadcast) {
+    worker.onMessage = [&worker](auto, auto data) {
+      for (auto& [id, connection] : worker.connections) connection->send(data);
+    };
+  } else {
+    worker.onMessage = [](auto connection, auto data) { connection->send(data); };
+  }
+  Worker::embed();
+  return Worker::runLoop();
+}
