@@ -178,6 +178,7 @@ void AsyncTcpConnection::established(std::string leftOver) {
     }
   }
   if (isStillUp() && !sendQueue_.empty()) writeQueued();
+  if (isStillUp()) sendFinIfDue();
   if (isStillUp() && !leftOver.empty()) receiveLeftOver(leftOver);
 }
 

@@ -129,7 +129,7 @@ void closeConnections(const Worker* worker, bool force) {
 }
 
 void disownConnections(const Worker& worker) noexcept {
-  for (const auto& [id, connection] : worker.connections) connection->worker = nullptr;
+  for (const auto& [id, connection] : worker.connections) connection->disown();
 }
 
 void attachConnections(EventLoop& loop) { LoopIo::ofThisThread().attachTo(loop); }

@@ -3,6 +3,7 @@
 #include "../core/event_loop.h"
 #include "protocol.h"
 #include "tcp_connection.h"
+#include "topics.h"
 
 namespace Workerman::Connection::detail {
 
@@ -49,8 +50,13 @@ void LoopIo::attachTo(EventLoop& loop) {
 
 void LoopIo::onCallbackEnd(void* self) noexcept {
   auto& io = *static_cast<LoopIo*>(self);
-  // What flushing calls back may send again.
-  while (io.corkOwner_ != nullptr) io.corkOwner_->flushCork();
+  // What flushing calls back may publish and send again.
+  do {
+    const auto publishing = std::move(io.publishing_);
+    io.publishing_.clear();
+    for (const auto& hub : publishing) hub->flush();
+    while (io.corkOwner_ != nullptr) io.corkOwner_->flushCork();
+  } while (!io.publishing_.empty());
   io.buried_.clear();
   while (!io.released_.empty()) {
     TcpConnection* const connection = io.released_.back();

@@ -14,6 +14,9 @@ class EventLoop;
 namespace Workerman::Connection {
 class ProtocolState;
 class TcpConnection;
+namespace detail {
+class TopicHub;
+}
 }  // namespace Workerman::Connection
 
 namespace Workerman::Connection::detail {
@@ -57,6 +60,8 @@ class LoopIo {
     corkUsed_ = 0;
   }
 
+  /// Lets `hub` send what it has gathered when no callback is running any more.
+  void flushLater(std::shared_ptr<TopicHub> hub) { publishing_.push_back(std::move(hub)); }
   /// Frees `state` once no callback is running any more.
   void bury(EventLoop* loop, std::unique_ptr<ProtocolState> state);
   /// Lets go of `connection` once no callback is running any more, so that
@@ -81,6 +86,7 @@ class LoopIo {
   std::size_t corkUsed_ = 0;
   std::unique_ptr<char[]> largeScratch_;
   std::size_t largeScratchSize_ = 0;
+  std::vector<std::shared_ptr<TopicHub>> publishing_;
   std::vector<std::unique_ptr<ProtocolState>> buried_;
   std::vector<TcpConnection*> released_;
 };

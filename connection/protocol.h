@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -16,6 +17,17 @@
 namespace Workerman::Connection {
 
 class Protocol;
+
+/// One message on its way to many connections, encoded once for all of them.
+class Broadcast {
+ public:
+  Broadcast() = default;
+  Broadcast(const Broadcast&) = delete;
+  Broadcast& operator=(const Broadcast&) = delete;
+  virtual ~Broadcast() = default;
+  /// As send() to a connection of that protocol.
+  virtual SendResult sendTo(TcpConnection& connection) = 0;
+};
 
 /// The bytes of one connection that wait to be parsed, while they are being
 /// parsed. A protocol takes from the front; the bytes may be changed in place.
@@ -108,6 +120,15 @@ class Protocol {
   virtual SendResult send(TcpConnection& connection, Message message) const = 0;
   /// Sends one text: the hot path of the above.
   virtual SendResult sendText(TcpConnection& connection, std::string_view text) const = 0;
+
+  /// The text that `message` is sent as, in `storage` if need be; nothing: it is
+  /// no text. @throws std::invalid_argument as send()
+  virtual std::optional<std::string_view> asText(Message /*message*/, std::string& /*storage*/) const {
+    return std::nullopt;
+  }
+  /// Encodes `text`, which outlives the result, for many connections. Null: each
+  /// encodes for itself.
+  virtual std::unique_ptr<Broadcast> encodeForMany(std::string_view /*text*/) const { return nullptr; }
 
   /// An AsyncTcpConnection is about to connect. @throws std::invalid_argument
   /// for settings that could never be sent.

@@ -14,6 +14,7 @@
 #include "connection_table.h"
 #include "loop_io.h"
 #include "socket.h"
+#include "tcp_rare.h"
 
 namespace Workerman::Connection {
 
@@ -97,10 +98,10 @@ void TcpConnection::leaveSocket() {
     // Half a message must not become the beginning of the next stream.
     sendQueue_.clear();
     receiveQueue_.clear();
-    isPaused_ = false;
+    isPaused_ = outputEnds_ = false;
   }
   closeSocket();
-  lingerTimer_.reset();
+  if (rare_) rare_->lingerTimer.reset();
   LoopIo::ofThisThread().bury(eventLoop, std::move(protocolState_));
 }
 
@@ -118,6 +119,7 @@ void TcpConnection::handleException() noexcept {
 }
 
 void TcpConnection::closeAfterSending() {
+  sendPublished();
   if (status_ <= STATUS_CONNECTING) return destroy();
   if (status_ == STATUS_CLOSING || status_ == STATUS_CLOSED) return;
   const Protocol* spoken = protocol.get();
@@ -134,6 +136,7 @@ void TcpConnection::closeWithCode(int code, std::string_view reason) {
   if (spoken == nullptr || !spoken->hasCloseCodes()) {
     throw std::logic_error("close(code, reason) is for websockets; close(text) sends text");
   }
+  sendPublished();
   if (status_ == STATUS_ESTABLISHED) {
     // -1 is what beginClose() takes for "the usual one".
     if (code < 0) throw std::invalid_argument("close(" + std::to_string(code) + "): a close code is not negative");
@@ -143,6 +146,7 @@ void TcpConnection::closeWithCode(int code, std::string_view reason) {
 }
 
 void TcpConnection::destroy() {
+  sendPublished();
   destroyBecause({});
 }
 
@@ -151,6 +155,7 @@ void TcpConnection::lost(std::string_view cause) {
 }
 
 void TcpConnection::end() {
+  sendPublished();
   if (status_ <= STATUS_CONNECTING) return destroy();
   if (status_ != STATUS_ESTABLISHED) return;
   onMessage = nullptr;
@@ -180,9 +185,10 @@ void TcpConnection::awaitGoodbye() noexcept {
 void TcpConnection::shutdownAndDrain() {
   if (sendsFin_) ::shutdown(fd_, SHUT_WR);
   if (hasEnded_ || lingerTimeout <= 0) return destroyBecause({});
-  if (!lingerTimer_) lingerTimer_ = std::make_unique<Workerman::detail::LoopTimer>(*eventLoop);
+  auto& timer = rare().lingerTimer;
+  if (!timer) timer = std::make_unique<Workerman::detail::LoopTimer>(*eventLoop);
   const auto onTimeout = [](void* self) noexcept { static_cast<TcpConnection*>(self)->destroyBecause({}); };
-  lingerTimer_->start(lingerTimeout, onTimeout, this);
+  timer->start(lingerTimeout, onTimeout, this);
 }
 
 void TcpConnection::destroyBecause(std::string_view cause) {
@@ -199,14 +205,14 @@ void TcpConnection::destroyBecause(std::string_view cause) {
   flushOwnCork();
   stopConnecting();
   closeSocket();
-  lingerTimer_.reset();
+  if (rare_) rare_->lingerTimer.reset();
   status_ = STATUS_CLOSED;
   EventLoop* const loop = eventLoop;
   if (!isQuiet) tellClosed(why);
   // What onClose has sent after its reConnect() is for the next socket.
   if (status_ == STATUS_CLOSED) sendQueue_.clear();
   receiveQueue_.clear();
-  isPaused_ = false;
+  isPaused_ = outputEnds_ = false;
   LoopIo::ofThisThread().bury(loop, std::move(protocolState_));
   isDestroying_ = false;
   if (!startsAnew()) finalClose();
@@ -243,10 +249,21 @@ void TcpConnection::finalClose() {
   status_ = STATUS_CLOSED;
   releaseCallbacks();
   ConnectionTable::ofThisThread().remove(realId_);
+  rare_.reset();
   eventLoop = nullptr;
   Worker* const owner = std::exchange(worker, nullptr);
   if (owner != nullptr) owner->connectionEnded(*this);
   releaseSelf();
+}
+
+TcpConnection::Rare& TcpConnection::rare() {
+  if (!rare_) rare_ = std::make_unique<Rare>();
+  return *rare_;
+}
+
+void TcpConnection::disown() noexcept {
+  if (rare_) rare_->subscriber.reset();
+  worker = nullptr;
 }
 
 void TcpConnection::releaseSelf() {

@@ -25,6 +25,7 @@ namespace Workerman::Connection {
 
 namespace detail {
 class LoopIo;
+class Subscriber;
 }
 
 /// @see Workerman manual: tcp-connection
@@ -144,9 +145,24 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Goes on; delivers what is already buffered before it returns (inside this
   /// connection's onMessage: when that returns).
   void resumeRecv();
-  /// Sends to `dest` whatever arrives here, throttled by its send buffer.
+  /// Sends to `dest` whatever arrives here, throttled by its send buffer; when
+  /// this connection closes, so does `dest`. Where `dest` is piped back to this
+  /// one and both carry raw bytes, the end of either's stream is passed on
+  /// alone: the other direction goes on until it ends as well.
   /// @see Workerman manual: tcp-connection/pipe
   void pipe(const TcpConnectionPtr& dest);
+
+  /// @name Topics of the worker. Not in Workerman.
+  /// @see Worker::publish()
+  /// @{
+  /// From now on this connection gets what is published under `topic` (any
+  /// text; there are no patterns), until it is closed. False: it does already,
+  /// or is closed. @throws std::logic_error if no Worker accepted it.
+  bool subscribe(std::string_view topic);
+  /// False: it was not subscribed.
+  bool unsubscribe(std::string_view topic);
+  bool isSubscribed(std::string_view topic) const noexcept;
+  /// @}
 
   /// Drops the first `length` bytes of what waits to be parsed, for a protocol's
   /// input() that has dealt with them itself.
@@ -222,6 +238,14 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// transmit().
   char* openCork(std::size_t size) noexcept;
   SendResult closeCork(std::size_t size) noexcept;
+  /// Sends what was published for this connection and still waits, so that it
+  /// stays in front of what comes now.
+  void sendPublished() noexcept {
+    if (rare_) [[unlikely]] catchUp();
+  }
+  const detail::Subscriber* subscriber() const noexcept;
+  /// Its worker is gone.
+  void disown() noexcept;
   /// Calls a callback; what it throws goes to error().
   template <class Slot, class... Args>
   void emit(const Slot& slot, Args&&... args) noexcept;
@@ -244,7 +268,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void closeAfterSending() override;
   void closeWithCode(int code, std::string_view reason) override;
 
-  bool mayStillSend() const noexcept { return status_ <= STATUS_ESTABLISHED; }
+  bool mayStillSend() const noexcept { return status_ <= STATUS_ESTABLISHED && !outputEnds_; }
   bool stopsReceiving() const noexcept {
     return status_ != STATUS_ESTABLISHED && !(status_ == STATUS_CLOSING && awaitsGoodbye_);
   }
@@ -262,6 +286,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void receiveLeftOver(std::string_view bytes);
   void handleException() noexcept;
   void writeQueued();
+  bool sendFinIfDue();
   void updateWatch() noexcept;
   void destroyBecause(std::string_view cause);
   /// Hook: the connection is going down. Stop what leads to a connection.
@@ -282,6 +307,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   friend class detail::LoopIo;
 
   struct Parts;
+  struct Rare;
   static void onPoll(void* self, int events) noexcept;
   void onReadable();
   void receiveQueued();
@@ -295,6 +321,10 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void sendFailed();
   void allWritten();
   void shutdownAndDrain();
+  Rare& rare();
+  void catchUp() noexcept;
+  bool endPiped();
+  void endOutput();
   void tellClosed(std::string_view cause) noexcept;
   void releaseCallbacks() noexcept;
   void finalClose();
@@ -306,13 +336,15 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   bool isDraining_ = false;
   bool sendsFin_ = true;
   bool hasEnded_ = false;
+  /// FIN follows what is queued, while input goes on; then it has been sent.
+  bool outputEnds_ = false;
   std::uint8_t idleSweeps_ = 0;
   std::uint32_t wanted_ = 0;
   Workerman::detail::PollHandle poll_;
   detail::ByteQueue receiveQueue_;
   Input* pump_ = nullptr;
   std::unique_ptr<ProtocolState> protocolState_;
-  std::unique_ptr<Workerman::detail::LoopTimer> lingerTimer_;
+  std::unique_ptr<Rare> rare_;
   /// Set while the framework holds this, and until the callbacks that run when
   /// it lets go have returned: no event needs a handle of its own.
   TcpConnectionPtr self_;

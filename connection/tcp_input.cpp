@@ -145,6 +145,7 @@ void TcpConnection::resumeRecv() {
 
 void TcpConnection::peerEnded() {
   flushOwnCork();
+  if (endPiped()) return;
   // Differs from Workerman: what is queued for a peer that only stopped sending still leaves. A
   // websocket's peer says good-bye first; without that it is lost.
   const bool isDone = protocol.get() != nullptr && protocol.get()->hasCloseCodes();
@@ -162,18 +163,6 @@ void TcpConnection::updateWatch() noexcept {
   const bool drains = status_ == STATUS_ENDING || isDraining_;
   const bool reads = !hasEnded_ && (drains || (!isPaused_ && !stopsReceiving()));
   poll_.watch((reads ? PollHandle::Readable : 0) | (sendQueue_.empty() ? 0 : PollHandle::Writable));
-}
-
-void TcpConnection::pipe(const TcpConnectionPtr& dest) {
-  const std::weak_ptr<TcpConnection> source = weak_from_this();
-  onMessage = [dest](const TcpConnectionPtr&, std::string_view data) { dest->send(data); };
-  onClose = [dest] { dest->close(); };
-  dest->onBufferFull = [source] {
-    if (const auto connection = source.lock()) connection->pauseRecv();
-  };
-  dest->onBufferDrain = [source] {
-    if (const auto connection = source.lock()) connection->resumeRecv();
-  };
 }
 
 }  // namespace Workerman::Connection

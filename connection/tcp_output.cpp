@@ -24,6 +24,7 @@ struct TcpConnection::Parts {
 };
 
 SendResult TcpConnection::sendText(std::string_view text, bool raw) {
+  sendPublished();
   if (!mayStillSend()) return SendResult::failed();
   if (!raw) {
     if (const Protocol* spoken = protocol.get()) return spoken->sendText(*this, text);
@@ -32,6 +33,7 @@ SendResult TcpConnection::sendText(std::string_view text, bool raw) {
 }
 
 SendResult TcpConnection::sendValue(Message value) {
+  sendPublished();
   if (!mayStillSend()) return SendResult::failed();
   if (const Protocol* spoken = protocol.get()) return spoken->send(*this, value);
   throw std::invalid_argument("a connection without a protocol sends text, not " +
@@ -40,7 +42,7 @@ SendResult TcpConnection::sendValue(Message value) {
 
 SendResult TcpConnection::transmit(std::string_view head, std::string_view body, std::string_view tail) {
   const Parts parts{{head, body, tail}, head.size() + body.size() + tail.size()};
-  if (status_ == STATUS_ESTABLISHED && sendQueue_.empty()) return push(parts);
+  if (status_ == STATUS_ESTABLISHED && sendQueue_.empty() && !outputEnds_) return push(parts);
   if (!mayStillSend()) return SendResult::failed();
   if (!sendQueue_.empty() && !admits(getSendBufferQueueSize())) return SendResult::failed();
   enqueue(parts, 0);
@@ -183,7 +185,9 @@ void TcpConnection::allWritten() {
   if (!sendQueue_.empty() || fd_ < 0) return;
   // Bytes that onBufferDrain corked go first.
   if (!flushOwnCork() || !sendQueue_.empty()) return;
-  if (status_ == STATUS_ENDING || isDraining_) {
+  if (outputEnds_ && status_ == STATUS_ESTABLISHED) {
+    sendFinIfDue();
+  } else if (status_ == STATUS_ENDING || isDraining_) {
     shutdownAndDrain();
   } else if (status_ == STATUS_CLOSING && !awaitsGoodbye_) {
     destroyBecause({});

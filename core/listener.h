@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "fwd.h"
+#include "message.h"
 
 namespace Workerman::detail {
 
@@ -36,6 +38,18 @@ std::unique_ptr<ConnectionLimitsBase> makeConnectionLimits(Worker& worker, Event
 /// @throws std::runtime_error naming the address and the cause;
 /// std::invalid_argument for an address, protocol or callback that does not fit.
 std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop);
+
+/// The topics of a worker: who has subscribed, and what waits to reach them.
+class Topics {
+ public:
+  virtual ~Topics() = default;
+  /// Sends `data` to those who subscribed to `topic` and gives their number;
+  /// `toBridge`: tells the worker's bridge as well.
+  virtual std::size_t publish(std::string_view topic, Message data, bool toBridge) = 0;
+  /// Sends `data` to all connections of the worker and gives their number.
+  virtual std::size_t broadcast(Message data) = 0;
+};
+std::shared_ptr<Topics> makeTopics(Worker& worker);
 
 /// How many connections of this thread the framework holds.
 std::size_t heldConnections() noexcept;

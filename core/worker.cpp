@@ -130,6 +130,17 @@ void Worker::releaseIfOver() noexcept {
   self_.reset();
 }
 
+detail::Topics& Worker::topics() {
+  if (!topics_) topics_ = detail::makeTopics(*this);
+  return *topics_;
+}
+
+std::size_t Worker::publishMessage(std::string_view topic, Message data, bool toBridge) {
+  return topics().publish(topic, data, toBridge);
+}
+
+std::size_t Worker::broadcastMessage(Message data) { return topics().broadcast(data); }
+
 // -- the thread -------------------------------------------------------------------
 
 void Worker::embed(uv_loop_t* loop) {

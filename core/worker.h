@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,8 +14,10 @@
 #include "connection_view.h"
 #include "event_loop.h"
 #include "fwd.h"
+#include "message.h"
 #include "post_queue.h"
 #include "socket_context.h"
+#include "topic_bridge.h"
 
 namespace Workerman {
 
@@ -22,6 +25,7 @@ namespace detail {
 class ConnectionLimitsBase;
 class Listener;
 class Runtime;
+class Topics;
 }  // namespace detail
 
 /// @see Workerman manual: worker
@@ -100,6 +104,43 @@ class Worker : public std::enable_shared_from_this<Worker> {
   WorkerErrorCallback onWebSocketClose;
   WorkerPayloadCallback onWebSocketPing;
   WorkerPayloadCallback onWebSocketPong;
+  /// @}
+
+  /// @name Topics. Not in Workerman.
+  /// One message to many connections of this worker, encoded (and compressed)
+  /// once. What is published in one callback leaves when that returns, for each
+  /// connection in one write and in the order of the calls; a connection whose
+  /// send buffer is full is told by its onError, as with send().
+  /// @{
+  /// Sends `data` to the connections that have subscribed to `topic`, and to
+  /// the topicBridge. Gives the number of the former. The views are needed
+  /// during the call only.
+  /// @see TcpConnection::subscribe()
+  std::size_t publish(std::string_view topic, std::string_view data) {
+    return publishMessage(topic, Message::of(data), true);
+  }
+  /// The same for a value that the worker's protocol encodes. Where that is no
+  /// text it leaves at once, and the bridge does not get it.
+  /// @throws std::invalid_argument if the protocol has no encoding for it.
+  template <class T>
+    requires(std::is_class_v<T> && !std::is_convertible_v<const T&, std::string_view>)
+  std::size_t publish(std::string_view topic, const T& value) {
+    return publishMessage(topic, Message::of(value), true);
+  }
+  /// As publish(), but not to the bridge: for what a bridge has received.
+  std::size_t publishHere(std::string_view topic, std::string_view data) {
+    return publishMessage(topic, Message::of(data), false);
+  }
+  /// Sends `data` to all connections of this worker, at once, and gives their
+  /// number.
+  std::size_t broadcast(std::string_view data) { return broadcastMessage(Message::of(data)); }
+  template <class T>
+    requires(std::is_class_v<T> && !std::is_convertible_v<const T&, std::string_view>)
+  std::size_t broadcast(const T& value) {
+    return broadcastMessage(Message::of(value));
+  }
+  /// What links the topics of this process to those of others.
+  std::shared_ptr<TopicBridge> topicBridge;
   /// @}
 
   /// Opens the socket; for a worker made while others run. `autoAccept` false:
@@ -184,18 +225,22 @@ class Worker : public std::enable_shared_from_this<Worker> {
   void connectionEnded(const Connection::TcpConnection& connection) noexcept;
   /// Of a worker that listens or has connections.
   detail::ConnectionLimitsBase& limits() const noexcept { return *limits_; }
+  detail::Topics& topics();
   /// Opens the socket if need be, runs onWorkerStart, then accepts.
   void start();
 
  private:
   friend class detail::Runtime;
   void openSocket();
+  std::size_t publishMessage(std::string_view topic, Message data, bool toBridge);
+  std::size_t broadcastMessage(Message data);
   void runStopCallback() noexcept;
   void releaseIfOver() noexcept;
 
   std::string socketName_;
   SocketContext socketContext_;
   std::unique_ptr<detail::Listener> listener_;
+  std::shared_ptr<detail::Topics> topics_;
   std::unique_ptr<detail::ConnectionLimitsBase> limits_;
   std::size_t connectionCount_ = 0;
   bool isAccepting_ = false;

@@ -55,7 +55,7 @@ std::string_view offeredProtocols(const TcpConnection& connection) {
 std::optional<std::string> judge(const Http::detail::ResponseHead& head, const TcpConnection& connection,
                                  Session& session) {
   const std::string_view extensions = session.offersCompression() ? "permessage-deflate" : "";
-  auto wrong = checkResponse(head, session.key, offeredProtocols(connection), extensions);
+  auto wrong = checkResponse(head, session.opening().key, offeredProtocols(connection), extensions);
   if (wrong || !session.offersCompression()) return wrong;
   // checkResponse() has refused what cannot be parsed.
   auto deflate = readDeflateAnswer(parseExtensions(head.headers).value_or(std::vector<Extension>()), Ws::deflate);
@@ -76,10 +76,10 @@ void WebsocketClient::prepare(TcpConnection& connection) const {
 
 void WebsocketClient::onConnect(TcpConnection& connection) const {
   Session& mine = session(connection);
-  mine.key = newKey();
+  mine.opening().key = newKey();
   connection.websocketServerProtocol = nullptr;
   if (wantsDeflate(connection)) mine.offerCompression();
-  connection.transmitControl(requestFor(connection, mine.key), {});
+  connection.transmitControl(requestFor(connection, mine.opening().key), {});
 }
 
 void WebsocketClient::receive(TcpConnection& connection, Input& input) const {
@@ -90,9 +90,9 @@ void WebsocketClient::receive(TcpConnection& connection, Input& input) const {
 
 /// Reads the server's answer. True: frames may follow in the same input.
 bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& input) const {
-  auto result = Http::detail::parseResponseHead(input.view(), {}, mine.scanned);
+  auto result = Http::detail::parseResponseHead(input.view(), {}, mine.opening().scanned);
   if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
-    mine.scanned = incomplete->scanned;
+    mine.opening().scanned = incomplete->scanned;
     return false;
   }
   if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) {

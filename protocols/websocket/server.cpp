@@ -13,6 +13,7 @@
 #include "../websocket.h"
 #include "extensions.h"
 #include "handshake.h"
+#include "shared_message.h"
 
 namespace Workerman::Protocols::detail {
 
@@ -46,6 +47,10 @@ std::unique_ptr<Session> WebsocketServer::makeSession(TcpConnection& connection)
   return std::make_unique<ServerSession>(*this, connection);
 }
 
+std::unique_ptr<Connection::Broadcast> WebsocketServer::encodeForMany(std::string_view text) const {
+  return std::make_unique<SharedMessage>(*this, text);
+}
+
 void WebsocketServer::receive(TcpConnection& connection, Input& input) const {
   auto& mine = static_cast<ServerSession&>(session(connection));
   if (mine.phase() == Session::Phase::Opening && !upgrade(connection, mine, input)) return;
@@ -54,9 +59,9 @@ void WebsocketServer::receive(TcpConnection& connection, Input& input) const {
 
 /// Reads and answers the request. True: frames may follow in the same input.
 bool WebsocketServer::upgrade(TcpConnection& connection, ServerSession& mine, Input& input) const {
-  auto result = Http::detail::parseRequestHead(input.view(), {}, mine.scanned);
+  auto result = Http::detail::parseRequestHead(input.view(), {}, mine.opening().scanned);
   if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
-    mine.scanned = incomplete->scanned;
+    mine.opening().scanned = incomplete->scanned;
     return false;
   }
   if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) {

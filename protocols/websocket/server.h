@@ -20,6 +20,7 @@ class WebsocketServer final : public WebsocketProtocol {
   void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
   Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
   bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;
+  std::unique_ptr<Connection::Broadcast> encodeForMany(std::string_view text) const override;
   bool isOpening(const Connection::TcpConnection& connection) const noexcept override;
   void handshakeOverdue(Connection::TcpConnection& connection) const override;
 

@@ -6,6 +6,7 @@
 #include "../../connection/tcp_cork.h"
 #include "../../core/event_loop.h"
 #include "../../core/random.h"
+#include "shared_message.h"
 
 namespace Workerman::Protocols::detail {
 
@@ -69,6 +70,17 @@ SendResult Session::sendCompressed(std::string_view payload, WebsocketType type)
   return result;
 }
 
+SendResult Session::sendShared(SharedMessage& message) {
+  const WebsocketType type = connection_.websocketType;
+  if (phase_ != Phase::Open || role_ == Role::Client) return send(message.payload(), type);
+  const Opcode opcode = type.isBinary() ? Opcode::Binary : Opcode::Text;
+  const int windowBits = compressionFor(type, message.payload().size());
+  const std::string_view packed = windowBits != 0 ? message.frame(opcode, windowBits) : std::string_view();
+  if (packed.empty()) return connection_.transmit({}, message.frame(opcode, 0));
+  contextBroken();
+  return connection_.transmit({}, packed);
+}
+
 int Session::compressionFor(WebsocketType type, std::size_t size) const noexcept {
   if (!compression_ || phase_ != Phase::Open || !compression_->isWorth(size)) return 0;
   return type.isDeflate() || connection_.websocketDeflate ? compression_->windowBits() : 0;
@@ -122,7 +134,7 @@ void Session::drained() {
 
 void Session::open() {
   phase_ = Phase::Open;
-  key = {};
+  opening_.reset();
   if (!pending_.empty()) {
     Connection::detail::ByteQueue waiting;
     waiting.swap(pending_);

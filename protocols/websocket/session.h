@@ -17,6 +17,8 @@
 
 namespace Workerman::Protocols::detail {
 
+class SharedMessage;
+
 /// Frames in and out, control frames answered, pings, and the closing handshake
 /// of RFC 6455 section 7. The opening handshake is the protocol's business: it
 /// calls open() when that is done.
@@ -63,9 +65,18 @@ class Session : public Connection::ProtocolState {
   }
   /// @}
 
-  // What the opening handshake needs to remember.
-  std::string key;
-  std::size_t scanned = 0;
+  /// Sends a message that many connections get, in a frame that it keeps for all of them.
+  Connection::SendResult sendShared(SharedMessage& message);
+
+  /// What the opening handshake has to remember until it is done.
+  struct Opening {
+    std::string key;          ///< a client's Sec-WebSocket-Key
+    std::size_t scanned = 0;  ///< bytes of the head that have been looked at
+  };
+  Opening& opening() {
+    if (!opening_) opening_ = std::make_unique<Opening>();
+    return *opening_;
+  }
 
  private:
   Connection::SendResult sendFrame(std::string_view payload, Opcode opcode, bool isCompressed);
@@ -92,6 +103,7 @@ class Session : public Connection::ProtocolState {
   bool owesPong_ = false;
   std::int64_t bytesAtPing_ = 0;
   Connection::detail::ByteQueue pending_;
+  std::unique_ptr<Opening> opening_;
   std::unique_ptr<Compression> compression_;
   std::unique_ptr<std::string> latePong_;
   std::unique_ptr<Workerman::detail::LoopTimer> pingTimer_;

@@ -21,6 +21,10 @@ SendResult WebsocketProtocol::sendText(TcpConnection& connection, std::string_vi
   return session(connection).sendText(text);
 }
 
+std::optional<std::string_view> WebsocketProtocol::asText(Message message, std::string& storage) const {
+  return websocketText(message, storage);
+}
+
 SendResult WebsocketProtocol::send(TcpConnection& connection, Message message) const {
   std::string storage;
   return sendText(connection, websocketText(message, storage));

@@ -4,6 +4,8 @@
 /// connection (internal).
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "../../connection/protocol.h"
@@ -18,19 +20,21 @@ class WebsocketProtocol : public Connection::Protocol {
   const TypeTag* messageType() const noexcept override { return textTag(); }
   bool hasCloseCodes() const noexcept override { return true; }
   Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
+  std::optional<std::string_view> asText(Message message, std::string& storage) const override;
   Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
   bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;
   void beforeClose(Connection::TcpConnection& connection, std::string_view cause) const override;
   void onDrained(Connection::TcpConnection& connection) const override;
 
- protected:
-  Session* find(const Connection::TcpConnection& connection) const noexcept {
-    return static_cast<Session*>(connection.stateOf(*this));
-  }
   /// The connection's session, made at the first call.
   Session& session(Connection::TcpConnection& connection) const {
     if (Session* known = find(connection)) [[likely]] return *known;
     return startSession(connection);
+  }
+
+ protected:
+  Session* find(const Connection::TcpConnection& connection) const noexcept {
+    return static_cast<Session*>(connection.stateOf(*this));
   }
 
  private:
