@@ -57,7 +57,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
   int count = 1;
   /// Lets several sockets listen on one address (SO_REUSEPORT).
   bool reusePort = false;
-  /// tcp, unix or ssl; set by the scheme of the socket's name.
+  /// tcp, udp, unix or ssl; set by the scheme of the socket's name.
   std::string transport = "tcp";
   /// The scheme of a registered protocol; set by the scheme of the socket's name.
   std::string protocol;
