@@ -20,7 +20,7 @@ namespace {
 /// so that the next read needs no buffer of the connection's own.
 constexpr std::size_t kSharedLeftOver = 16 * 1024;
 /// How much of a package announced by the peer is given memory before it comes.
-constexpr std::size_t kMostReserved = 1024 * 1024;
+constexpr std::size_t kMostReserved = 1024 * 1024 + 4096;  // a megabyte with its framing
 
 }  // namespace
 
