@@ -75,7 +75,7 @@ TEST_CASE("example chat: a room's people see each other come, speak and go") {
       [&] { return elsewhere.has("joined") && last(elsewhere, "joined")["name"] == "Tom"; });
   chat.fixture.runUntil([&] { return bob.has("left"); });
   CHECK(last(bob, "left")["people"] == json{"Bob"});
-  CHECK(chat.program.stop() == 0);
+  CHECK(chat.program.stop(chat.fixture) == 0);
 }
 
 TEST_CASE("example chat: the history is the room's last 50 messages, and outlives its people") {
@@ -94,7 +94,7 @@ TEST_CASE("example chat: the history is the room's last 50 messages, and outlive
   REQUIRE(history.size() == 50);
   CHECK(history.front()["text"] == "31");
   CHECK(history.back()["text"] == "140");
-  CHECK(chat.program.stop() == 0);
+  CHECK(chat.program.stop(chat.fixture) == 0);
 }
 
 TEST_CASE("example chat: names and texts are tidied, a second Tom is Tom 2") {
@@ -128,7 +128,7 @@ TEST_CASE("example chat: names and texts are tidied, a second Tom is Tom 2") {
   chat.fixture.runUntil([&] { return tom.has("yyy"); });
   CHECK(tom.has(R"("text":"two  lines")"));
   CHECK(last(tom, "say")["text"] == std::string(2000, 'y'));
-  CHECK(chat.program.stop() == 0);
+  CHECK(chat.program.stop(chat.fixture) == 0);
 }
 
 TEST_CASE("example chat: what makes no sense is answered, and ends nobody") {
@@ -164,7 +164,7 @@ TEST_CASE("example chat: what makes no sense is answered, and ends nobody") {
   }
   Peer big(chat.address, say(std::string(70000, 'z')));
   chat.fixture.runUntil([&] { return big.isClosed(); });
-  CHECK(chat.program.stop() == 0);
+  CHECK(chat.program.stop(chat.fixture) == 0);
 }
 
 TEST_CASE("example chat: 1000 rooms at most, where empty ones make way") {
@@ -175,7 +175,7 @@ TEST_CASE("example chat: 1000 rooms at most, where empty ones make way") {
   chat.fixture.runUntil([&] { return staying.has("still here"); });
   CHECK(last(staying, "welcome")["people"] == json{"Tom"});
   CHECK(last(staying, "error").is_null());
-  CHECK(chat.program.stop() == 0);
+  CHECK(chat.program.stop(chat.fixture) == 0);
 }
 
 TEST_CASE("example chat: the page is handed out, and only the page") {
@@ -222,5 +222,5 @@ TEST_CASE("example chat: the page is handed out, and only the page") {
   Peer endless(chat.pageAddress, "GET / HTTP/1.1\r\nX: " + std::string(20000, 'x'));
   chat.fixture.runUntil([&] { return endless.isClosed(); });
   CHECK(endless.text().empty());
-  CHECK(chat.program.stop() == 0);
+  CHECK(chat.program.stop(chat.fixture) == 0);
 }

@@ -50,7 +50,7 @@ TEST_CASE("example websocket_echo: each message comes back in its kind") {
     CHECK(length == 70000);
     CHECK(cameAsBinary == isBinary);
   }
-  CHECK(echo.stop() == 0);
+  CHECK(echo.stop(fixture) == 0);
 }
 
 TEST_CASE("example json_nl: the client's message is answered; what is no JSON ends nobody") {
@@ -71,7 +71,7 @@ TEST_CASE("example json_nl: the client's message is answered; what is no JSON en
         [&] { return peer.text().size() >= 2 * std::string("{\"code\":0,\"msg\":\"ok\"}\n").size(); });
     CHECK(peer.text() == refusal + "{\"code\":0,\"msg\":\"ok\"}\n");
   }
-  CHECK(server.stop() == 0);
+  CHECK(server.stop(fixture) == 0);
 }
 
 TEST_CASE("example json_nl: a client without a server says why and fails") {
@@ -122,7 +122,7 @@ TEST_CASE("example binary_transfer: a file arrives whole; bad lengths close thei
     CHECK(peer.text() == each.answer);
     CHECK(peer.isClosed() == each.answer.empty());
   }
-  CHECK(server.stop() == 0);
+  CHECK(server.stop(fixture) == 0);
 }
 
 TEST_CASE("example push_server: messages go to one user's connections, or to everybody's") {
@@ -162,7 +162,7 @@ TEST_CASE("example push_server: messages go to one user's connections, or to eve
   while (push(R"({"uid": "tom", "data": "again"})") != "ok 1" && ++tries < 1000) {
   }
   CHECK(tries < 1000);
-  CHECK(server.stop() == 0);
+  CHECK(server.stop(fixture) == 0);
 }
 
 TEST_CASE("example task_queue: the client's tasks are done by workers, which come back") {
@@ -217,7 +217,7 @@ TEST_CASE("example task_queue: a lost worker's task goes to the next, three time
     Peer confused(address, bad);
     fixture.runUntil([&] { return confused.has("neither a task"); });
   }
-  CHECK(queue.stop() == 0);
+  CHECK(queue.stop(fixture) == 0);
 }
 
 TEST_CASE("example task_worker: answers what it cannot do") {
@@ -232,8 +232,8 @@ TEST_CASE("example task_worker: answers what it cannot do") {
     Peer client(address, task);
     fixture.runUntil([&] { return client.has("error"); });
   }
-  CHECK(worker.stop() == 0);
-  CHECK(queue.stop() == 0);
+  CHECK(worker.stop(fixture) == 0);
+  CHECK(queue.stop(fixture) == 0);
 }
 
 TEST_CASE("example udp_echo: each datagram comes back") {
@@ -252,39 +252,5 @@ TEST_CASE("example udp_echo: each datagram comes back") {
     CHECK(got.back() == datagram);
   }
   client->close();
-  CHECK(echo.stop() == 0);
-}
-
-TEST_CASE("example tcp_proxy: bytes go both ways, and each end's close reaches the other") {
-  LoopFixture fixture;
-  const auto target = testing::listenOn("tcp");
-  int open = 0;
-  target->onConnect = [&] { ++open; };
-  target->onClose = [&] { --open; };
-  target->onMessage = [](auto connection, auto data) {
-    if (data == "bye") return connection->close("good-bye");
-    connection->send(data);
-  };
-  Example proxy("tcp_proxy", {"LISTEN=tcp://" + kAnyPort, "TARGET=" + testing::addressOf(*target, "tcp")});
-  // "for tcp://…" follows the port.
-  const std::string rest = proxy.port("proxy");
-  const std::string address = at("tcp", rest.substr(0, rest.find(' ')));
-  {
-    const std::string much(3000000, 'x');
-    Peer leaving(address), left(address, "bye");
-    leaving.connection().maxSendBufferSize = 2 * much.size();
-    leaving.send(much);
-    fixture.runUntil([&] { return leaving.text().size() >= much.size() && left.isClosed(); }, 20);
-    CHECK(leaving.text() == much);
-    CHECK(left.text() == "good-bye");
-    CHECK(open == 1);
-  }
-  fixture.runUntil([&] { return open == 0; });
-
-  // Nobody behind it: the client is told by the close.
-  target->unlisten();
-  Peer unlucky(address);
-  fixture.runUntil([&] { return unlucky.isClosed(); });
-  CHECK(proxy.process().waitFor("target: "));
-  CHECK(proxy.stop() == 0);
+  CHECK(echo.stop(fixture) == 0);
 }

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "child_process.h"
+#include "loop_fixture.h"
+#include "raw_peer.h"
 
 namespace testing {
 
@@ -32,8 +34,18 @@ class Example {
     process_.signal(SIGTERM);
     return process_.wait();
   }
+  /// The same, while the peers on this loop say good-bye.
+  int stop(LoopFixture& fixture) {
+    const Ticker ticker;
+    int status = kRuns;
+    process_.signal(SIGTERM);
+    fixture.runUntil([&] { return (status = process_.wait(0)) != kRuns; }, 20);
+    return status;
+  }
 
  private:
+  static constexpr int kRuns = -1000;  // as ChildProcess::wait says it
+
   std::vector<std::string> arguments(const std::string& name, std::vector<std::string> environment) {
     namespace fs = std::filesystem;
     char folder[] = "/tmp/workerman-XXXXXX";
