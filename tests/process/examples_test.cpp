@@ -1,7 +1,10 @@
 // The examples, each as a program of its own, with clients of the test's and other examples.
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -253,4 +256,65 @@ TEST_CASE("example udp_echo: each datagram comes back") {
   }
   client->close();
   CHECK(echo.stop(fixture) == 0);
+}
+
+TEST_CASE("examples: nothing that a client sends ends a server") {
+  struct Case {
+    std::string name;
+    std::vector<std::string> environment;
+    std::vector<std::string> ports;
+  };
+  testing::RefusingPort nobody;
+  const Case cases[] = {
+      {"websocket_echo", {"LISTEN=websocket://" + kAnyPort}, {"echo"}},
+      {"chat", {"LISTEN=websocket://" + kAnyPort, "PAGE=page://" + kAnyPort}, {"chat", "page"}},
+      {"push_server", {"LISTEN=websocket://" + kAnyPort, "PUSH=text://" + kAnyPort}, {"websocket", "push"}},
+      {"task_queue", {"LISTEN=text://" + kAnyPort}, {"queue"}},
+      {"json_nl_server", {"LISTEN=JsonNL://" + kAnyPort}, {"JsonNL"}},
+      {"binary_transfer_server", {"LISTEN=BinaryTransfer://" + kAnyPort}, {"BinaryTransfer"}},
+      {"tcp_proxy", {"LISTEN=tcp://" + kAnyPort, "TARGET=" + nobody.address()}, {"proxy"}},
+  };
+  const std::string pieces[] = {"{",
+                                "}",
+                                "[",
+                                "]",
+                                "\"",
+                                "\"task\":",
+                                "\"uid\":",
+                                "\"data\":",
+                                "\"result\":",
+                                ",",
+                                "7",
+                                "\n",
+                                "\r\n",
+                                "\r\n\r\n",
+                                "GET ",
+                                "/",
+                                " HTTP/1.1",
+                                ":",
+                                "\xff",
+                                " ",
+                                std::string(1, '\0'),
+                                std::string(4, '\0'),
+                                "Upgrade: websocket"};
+  std::minstd_rand random(20);
+  for (const auto& each : cases) {
+    CAPTURE(each.name);
+    LoopFixture fixture;
+    Example server(each.name, each.environment);
+    for (const auto& what : each.ports) {
+      const std::string port = server.port(what);
+      std::vector<std::unique_ptr<Peer>> peers;
+      for (int i = 0; i < 50; ++i) {
+        std::string bytes;
+        for (int count = 0; count < 40; ++count) bytes += pieces[random() % std::size(pieces)];
+        peers.push_back(std::make_unique<Peer>(at("tcp", port.substr(0, port.find(' '))), bytes));
+        peers.back()->connection().onConnect = [](auto connection) { connection->end(); };
+      }
+      fixture.runUntil([&] {
+        return std::all_of(peers.begin(), peers.end(), [](const auto& peer) { return peer->isClosed(); });
+      });
+    }
+    CHECK(server.stop(fixture) == 0);
+  }
 }
