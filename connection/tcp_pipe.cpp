@@ -23,7 +23,7 @@ void TcpConnection::pipe(const TcpConnectionPtr& dest) {
 }
 
 /// The peer has ended its stream. True: the other end of the pipe has been told, and what comes from there
-/// still goes to the peer.
+/// still goes to the peer. Differs from Workerman: there the end of either closes both, and cuts an answer off.
 bool TcpConnection::endPiped() {
   if (!rare_ || status_ != STATUS_ESTABLISHED || protocol.get() != nullptr) return false;
   const TcpConnectionPtr dest = rare_->pipedTo.lock();

@@ -64,6 +64,18 @@ struct DatagramCallOf<Workerman::detail::TypeList<Data, Handle>> {
                                             : DatagramCall::Refused;
 };
 
+/// The same bytes for every connection.
+class EncodedOnce final : public Connection::Broadcast {
+ public:
+  explicit EncodedOnce(std::string_view bytes) : bytes_(bytes) {}
+  Connection::SendResult sendTo(Connection::TcpConnection& connection) override {
+    return connection.transmit({}, bytes_);
+  }
+
+ private:
+  std::string bytes_;
+};
+
 template <class P>
 class StaticProtocol final : public Connection::Protocol {
   using Handle = const Connection::TcpConnectionPtr&;
@@ -176,6 +188,16 @@ class StaticProtocol final : public Connection::Protocol {
     }
     if (message.type == typeTag<Decoded>()) return encodeAs<Decoded>(connection, message);
     throwNoEncoding(name(), *message.type);
+  }
+
+  /// Only where encode() does not see the connection, which it may answer each in its own way.
+  std::unique_ptr<Connection::Broadcast> encodeForMany(std::string_view text) const override {
+    if constexpr (requires { static_cast<std::string_view>(P::encode(text)); } &&
+                  !requires(Handle handle) { P::encode(text, handle); }) {
+      decltype(auto) encoded = P::encode(text);
+      if (const std::string_view bytes = encoded; !bytes.empty()) return std::make_unique<EncodedOnce>(bytes);
+    }
+    return nullptr;
   }
 
   void onConnect(Connection::TcpConnection& connection) const override {

@@ -235,6 +235,32 @@ TEST_CASE("topics: a websocket message is framed once, and goes out in each conn
   }
 }
 
+namespace {
+
+struct Counted {
+  static inline int encoded = 0;
+  static int input(std::string_view buffer) { return static_cast<int>(buffer.find(';') + 1); }
+  static std::string encode(std::string_view text) {
+    ++encoded;
+    return std::string(text) + ";";
+  }
+  static std::string decode(std::string_view package) { return std::string(package.substr(0, package.size() - 1)); }
+};
+
+}  // namespace
+
+TEST_CASE("topics: a protocol of one's own encodes a message once for all") {
+  Workerman::Protocols::add<Counted>("Counted");
+  Scene scene("Counted", "Counted");
+  scene.connect(3);
+  for (const auto& peer : scene.peers) peer->subscribe("a");
+  Counted::encoded = 0;
+  scene.worker->publish("a", "x");
+  scene.until([&] { return scene.got[0].size() + scene.got[1].size() + scene.got[2].size() == 3; });
+  CHECK(scene.got == std::vector<Lines>{{"x"}, {"x"}, {"x"}});
+  CHECK(Counted::encoded == 1);
+}
+
 TEST_CASE("topics: one that no Worker accepted has none") {
   Scene scene;
   scene.connect(1);
