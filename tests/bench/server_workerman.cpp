@@ -18,9 +18,8 @@ int main(int argc, char** argv) {
     bench::announce(self->getListenPort());
   };
   if (options.what == bench::Serve::kBroadcast) {
-    worker.onMessage = [&worker](auto, auto data) {
-      for (auto& [id, connection] : worker.connections) connection->send(data);
-    };
+    worker.onWebSocketConnected = [](auto connection) { connection->subscribe("all"); };
+    worker.onMessage = [&worker](auto, auto data) { worker.publish("all", data); };
   } else {
     worker.onMessage = [](auto connection, auto data) { connection->send(data); };
   }
