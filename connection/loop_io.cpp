@@ -9,7 +9,7 @@ namespace Workerman::Connection::detail {
 
 constinit thread_local LoopIo* LoopIo::current_ = nullptr;
 
-LoopIo::LoopIo() : buffer_(new char[kReceiveSize + kCorkSize + kScratchSize]) {}
+LoopIo::LoopIo() : memory_(new Memory) {}  // not zeroed
 LoopIo::~LoopIo() = default;
 
 LoopIo& LoopIo::make() {
