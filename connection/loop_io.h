@@ -38,6 +38,8 @@ class LoopIo {
 
   /// This thread's, made at the first call.
   static LoopIo& ofThisThread() { return current_ ? *current_ : make(); }
+  /// The same where it is there already.
+  static LoopIo& afterFirstUse() noexcept { return *current_; }
   ~LoopIo();
 
   char* receiveBuffer() noexcept { return memory_->received; }

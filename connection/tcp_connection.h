@@ -195,7 +195,8 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// @name For protocols (internal)
   /// @{
   bool mayReceive(const Input& input) const noexcept {
-    return !input.abandoned() && !isPaused_ && pump_ == &input && !stopsReceiving();
+    // What is abandoned is nobody's input any more.
+    return pump_ == &input && !isPaused_ && !stopsReceiving();
   }
   bool isPaused() const noexcept { return isPaused_; }
   /// Hands a decoded message to onMessage and counts it.
@@ -268,7 +269,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void closeAfterSending() override;
   void closeWithCode(int code, std::string_view reason) override;
 
-  bool mayStillSend() const noexcept { return status_ <= STATUS_ESTABLISHED && !outputEnds_; }
+  bool mayStillSend() const noexcept { return status_ <= STATUS_ESTABLISHED; }
   bool stopsReceiving() const noexcept {
     return status_ != STATUS_ESTABLISHED && !(status_ == STATUS_CLOSING && awaitsGoodbye_);
   }

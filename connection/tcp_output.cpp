@@ -42,8 +42,8 @@ SendResult TcpConnection::sendValue(Message value) {
 
 SendResult TcpConnection::transmit(std::string_view head, std::string_view body, std::string_view tail) {
   const Parts parts{{head, body, tail}, head.size() + body.size() + tail.size()};
-  if (status_ == STATUS_ESTABLISHED && sendQueue_.empty() && !outputEnds_) return push(parts);
-  if (!mayStillSend()) return SendResult::failed();
+  if (!mayStillSend() || outputEnds_) return SendResult::failed();
+  if (status_ == STATUS_ESTABLISHED && sendQueue_.empty()) return push(parts);
   if (!sendQueue_.empty() && !admits(getSendBufferQueueSize())) return SendResult::failed();
   enqueue(parts, 0);
   announceIfFull(getSendBufferQueueSize());
