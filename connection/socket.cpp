@@ -1,8 +1,10 @@
 #include "socket.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -249,6 +251,11 @@ void setTcpOptions(int fd, bool noDelay) noexcept {
   setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 1);
 #endif
   errno = saved;
+}
+
+std::size_t unacknowledgedBytes(int fd) noexcept {
+  int bytes = 0;
+  return ::ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 int socketError(int fd) noexcept {

@@ -116,6 +116,8 @@ inline ssize_t recvSome(int fd, void* buffer, std::size_t size) noexcept {
 /// SO_KEEPALIVE and, unless false, TCP_NODELAY; keep-alive after 55 s, every 55 s, one try: as PHP
 /// sets them. What a socket does not support is left out silently.
 void setTcpOptions(int fd, bool noDelay = true) noexcept;
+/// How many bytes written are not acknowledged by the peer; of a unix socket, not read.
+std::size_t unacknowledgedBytes(int fd) noexcept;
 /// SO_ERROR, which reading clears: 0 for none.
 int socketError(int fd) noexcept;
 /// The local or remote end; an empty address on failure.

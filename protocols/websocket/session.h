@@ -90,6 +90,9 @@ class Session : public Connection::ProtocolState {
   void sendControl(Opcode opcode, std::string_view payload);
   void report(int code, std::string_view reason);
   void finish();
+  void limitClosing();
+  void closingOverdue();
+  std::int64_t bytesTaken() const noexcept;
   void startPings();
   void ping();
   void pongMissing();
@@ -101,7 +104,7 @@ class Session : public Connection::ProtocolState {
   bool isReported_ = false;
   bool awaitsPong_ = false;
   bool owesPong_ = false;
-  std::int64_t bytesAtPing_ = 0;
+  std::int64_t bytesAtLimit_ = 0;
   Connection::detail::ByteQueue pending_;
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Compression> compression_;

@@ -222,6 +222,14 @@ class EchoUnderTest {
     worker_->onConnect = [this](auto connection) { adopt(connection); };
   }
 
+  EchoUnderTest(const EchoUnderTest&) = delete;
+  EchoUnderTest& operator=(const EchoUnderTest&) = delete;
+  /// The callbacks lead here.
+  ~EchoUnderTest() {
+    if (ours) ours->destroy();
+    if (worker_) worker_->stop();
+  }
+
   /// Connects a peer and shakes hands.
   void open() {
     told = closed = 0;
