@@ -3,6 +3,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "../../connection/socket.h"
 #include "../../connection/tcp_cork.h"
 #include "../../core/event_loop.h"
 #include "../../core/random.h"
@@ -127,6 +128,9 @@ void Session::sendPong(std::string_view payload) {
 }
 
 void Session::drained() {
+  // Our close frame has left only now.
+  if (phase_ == Phase::Closing) limitClosing();
+  if (phase_ == Phase::Closed) limitTimer_.reset();
   if (!latePong_ || phase_ != Phase::Open) return;
   const auto payload = std::move(latePong_);
   sendControl(Opcode::Pong, *payload);
@@ -225,11 +229,7 @@ bool Session::beginClose(int code, std::string_view reason) {
   const auto sent = static_cast<std::uint16_t>(code == -1 ? int{CloseCode::kNormal} : code);
   phase_ = Phase::Closing;
   pingTimer_.reset();
-  limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
-  const auto onLimit = [](void* self) noexcept {
-    static_cast<Session*>(self)->connection_.lost("the peer did not answer the close frame");
-  };
-  limitTimer_->start(connection_.websocketCloseTimeout, onLimit, this);
+  limitClosing();
   TcpConnection& connection = connection_;
   connection.awaitGoodbye();
   sendControl(Opcode::Close, closePayload(sent, reason));
@@ -258,9 +258,32 @@ void Session::finish() {
   pingTimer_.reset();
   limitTimer_.reset();
   if (connection_.stateOf(*owner()) != this) return;  // onWebSocketClose has ended or renewed the connection
+  // What is queued still leaves, to a peer that reads.
+  if (connection_.getSendBufferQueueSize() != 0) limitClosing();
   // The server closes the socket first; a client waits for that
   // (RFC 6455 section 7.1.1).
   connection_.linger(role_ == Role::Server);
+}
+
+/// Gives the peer websocketCloseTimeout to answer, or to take more of what was
+/// sent before our close frame.
+void Session::limitClosing() {
+  bytesAtLimit_ = bytesTaken();
+  if (!limitTimer_) limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  const auto onLimit = [](void* self) noexcept { static_cast<Session*>(self)->closingOverdue(); };
+  limitTimer_->start(connection_.websocketCloseTimeout, onLimit, this);
+}
+
+std::int64_t Session::bytesTaken() const noexcept {
+  const std::size_t underWay = Connection::detail::unacknowledgedBytes(connection_.getSocket());
+  return connection_.bytesWritten - static_cast<std::int64_t>(underWay);
+}
+
+void Session::closingOverdue() {
+  // More than our close frame has been taken: a slow reader, which may still answer.
+  constexpr std::int64_t closeFrame = kMaxFrameHeader + kMaxControlPayload;
+  if (bytesTaken() - bytesAtLimit_ > closeFrame) return limitClosing();
+  connection_.lost("the peer did not answer the close frame");
 }
 
 void Session::report(int code, std::string_view reason) {
@@ -294,7 +317,7 @@ void Session::ping() {
                                                             : connection_.websocketPongTimeout;
   if (!(limit > 0)) return;
   awaitsPong_ = true;
-  bytesAtPing_ = connection_.bytesRead;
+  bytesAtLimit_ = connection_.bytesRead;
   if (!limitTimer_) limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
   const auto onLimit = [](void* self) noexcept { static_cast<Session*>(self)->pongMissing(); };
   limitTimer_->start(limit, onLimit, this);
@@ -304,7 +327,7 @@ void Session::pongMissing() {
   awaitsPong_ = false;
   if (connection_.isPaused()) return;  // it may have come: we do not read
   // A long message that is still arriving keeps the pong behind it: that peer lives.
-  if (connection_.bytesRead != bytesAtPing_ && reader_.midMessage()) return;
+  if (connection_.bytesRead != bytesAtLimit_ && reader_.midMessage()) return;
   connection_.lost("no pong in time");
 }
 
