@@ -51,6 +51,8 @@ std::string field(const json& message, const char* name) {
 
 class Chat {
 public:
+    explicit Chat(Worker& worker) : worker_(worker) {}
+
     void onMessage(const TcpConnectionPtr& connection, std::string_view data) {
         const json message = json::parse(data, nullptr, false);
         const std::string type = field(message, "type");
@@ -68,7 +70,8 @@ public:
         if (guest.room.empty()) return;
         Room& room = rooms_[guest.room];
         room.people.erase(connection->id);
-        publish(room, {{"type", "left"}, {"name", guest.name}, {"people", names(room)}});
+        connection->unsubscribe(topic(guest.room));
+        publish(guest.room, {{"type", "left"}, {"name", guest.name}, {"people", names(room)}});
     }
 
 private:
@@ -76,12 +79,8 @@ private:
         std::string name;
         std::string room;  // empty until the guest has joined one
     };
-    struct Person {
-        std::string name;
-        TcpConnectionPtr connection;
-    };
     struct Room {
-        std::map<std::int64_t, Person> people;  // by the id of the connection
+        std::map<std::int64_t, std::string> people;  // names, by the id of the connection
         std::deque<json> history;
     };
     static constexpr std::size_t kHistory = 50;
@@ -98,9 +97,10 @@ private:
         Room& joined = rooms_[room];
         name = unused(name, names(joined));
         connection->userData<Guest>() = {name, room};
-        joined.people[connection->id] = {name, connection};
+        joined.people[connection->id] = name;
+        connection->subscribe(topic(room));
         send(connection, {{"type", "welcome"}, {"name", name}, {"people", names(joined)}, {"history", joined.history}});
-        publish(joined, {{"type", "joined"}, {"name", name}, {"people", names(joined)}});
+        publish(room, {{"type", "joined"}, {"name", name}, {"people", names(joined)}});
     }
 
     void say(const TcpConnectionPtr& connection, const std::string& text) {
@@ -110,12 +110,12 @@ private:
         Room& room = rooms_[guest.room];
         room.history.push_back({{"type", "say"}, {"name", guest.name}, {"text", text}, {"time", std::time(nullptr)}});
         if (room.history.size() > kHistory) room.history.pop_front();
-        publish(room, room.history.back());
+        publish(guest.room, room.history.back());
     }
 
     static std::set<std::string> names(const Room& room) {
         std::set<std::string> all;
-        for (const auto& [id, person] : room.people) all.insert(person.name);
+        for (const auto& [id, name] : room.people) all.insert(name);
         return all;
     }
 
@@ -127,11 +127,10 @@ private:
     }
 
     static void send(const TcpConnectionPtr& connection, const json& message) { connection->send(message.dump()); }
-    static void publish(const Room& room, const json& message) {
-        const std::string text = message.dump();
-        for (const auto& [id, person] : room.people) person.connection->send(text);
-    }
+    void publish(const std::string& room, const json& message) { worker_.publish(topic(room), message.dump()); }
+    static std::string topic(const std::string& room) { return "room/" + room; }
 
+    Worker& worker_;
     std::map<std::string, Room> rooms_;
 };
 
@@ -182,7 +181,7 @@ int main() {
 
     const char* listen = std::getenv("LISTEN");
     Worker worker(listen ? listen : "websocket://0.0.0.0:8081");
-    Chat chat;
+    Chat chat(worker);
     worker.onWorkerStart = [](Worker* self) {
         const char* address = std::getenv("PAGE");
         auto pages = std::make_shared<Worker>(address ? address : "page://0.0.0.0:8080");
