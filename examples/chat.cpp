@@ -61,7 +61,7 @@ public:
         } else if (type == "say") {
             say(connection, tidy(field(message, "text"), 2000));
         } else {
-            send(connection, {{"type", "error"}, {"text", "I do not understand that."}});
+            refuse(connection, "I do not understand that.");
         }
     }
 
@@ -89,28 +89,33 @@ private:
     void join(const TcpConnectionPtr& connection, std::string name, const std::string& room) {
         leave(connection);
         // Rooms that everybody has left are kept for their history, while there is space.
-        if (rooms_.size() >= kRooms) std::erase_if(rooms_, [](auto& each) { return each.second.people.empty(); });
-        if (name.empty() || room.empty() || (rooms_.size() >= kRooms && !rooms_.contains(room))) {
-            const char* why = name.empty() || room.empty() ? "Please give a name and a room." : "All rooms are taken.";
-            return send(connection, {{"type", "error"}, {"text", why}});
+        if (rooms_.size() >= kRooms) {
+            std::erase_if(rooms_, [](const auto& each) { return each.second.people.empty(); });
         }
+        if (name.empty() || room.empty()) return refuse(connection, "Please give a name and a room.");
+        const bool isNew = !rooms_.contains(room);
+        if (isNew && rooms_.size() >= kRooms) return refuse(connection, "All rooms are taken.");
         Room& joined = rooms_[room];
         name = unused(name, names(joined));
         connection->userData<Guest>() = {name, room};
         joined.people[connection->id] = name;
         connection->subscribe(topic(room));
-        send(connection, {{"type", "welcome"}, {"name", name}, {"people", names(joined)}, {"history", joined.history}});
-        publish(room, {{"type", "joined"}, {"name", name}, {"people", names(joined)}});
+        const json people = names(joined);
+        const json welcome{
+            {"type", "welcome"}, {"name", name}, {"people", people}, {"history", joined.history}};
+        connection->send(welcome.dump());
+        publish(room, {{"type", "joined"}, {"name", name}, {"people", people}});
     }
 
     void say(const TcpConnectionPtr& connection, const std::string& text) {
         const Guest& guest = connection->userData<Guest>();
-        if (guest.room.empty()) return send(connection, {{"type", "error"}, {"text", "Join a room first."}});
+        if (guest.room.empty()) return refuse(connection, "Join a room first.");
         if (text.empty()) return;
-        Room& room = rooms_[guest.room];
-        room.history.push_back({{"type", "say"}, {"name", guest.name}, {"text", text}, {"time", std::time(nullptr)}});
-        if (room.history.size() > kHistory) room.history.pop_front();
-        publish(guest.room, room.history.back());
+        const json said{{"type", "say"}, {"name", guest.name}, {"text", text}, {"time", std::time(nullptr)}};
+        auto& history = rooms_[guest.room].history;
+        history.push_back(said);
+        if (history.size() > kHistory) history.pop_front();
+        publish(guest.room, said);
     }
 
     static std::set<std::string> names(const Room& room) {
@@ -126,8 +131,12 @@ private:
         return name;
     }
 
-    static void send(const TcpConnectionPtr& connection, const json& message) { connection->send(message.dump()); }
-    void publish(const std::string& room, const json& message) { worker_.publish(topic(room), message.dump()); }
+    static void refuse(const TcpConnectionPtr& connection, const char* why) {
+        connection->send(json{{"type", "error"}, {"text", why}}.dump());
+    }
+    void publish(const std::string& room, const json& message) {
+        worker_.publish(topic(room), message.dump());
+    }
     static std::string topic(const std::string& room) { return "room/" + room; }
 
     Worker& worker_;
@@ -161,8 +170,10 @@ std::string answer(std::string_view requestLine, const std::string& page) {
         type = "text/plain";
         body = status.substr(0, status.find("\r\n")) + "\n";
     }
-    return "HTTP/1.1 " + status + "\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
-           "\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n" + (method == "HEAD" ? "" : body);
+    const std::string head = "HTTP/1.1 " + status + "\r\nContent-Type: " + type +
+                             "\r\nContent-Length: " + std::to_string(body.size()) +
+                             "\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
+    return method == "HEAD" ? head : head + body;
 }
 
 // chat.html with the number of the WebSocket's port filled in.

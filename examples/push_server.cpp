@@ -21,11 +21,12 @@ using Workerman::Worker;
 // Sends on what one line says; the answer is for whoever wrote it.
 std::string push(Worker& worker, std::string_view line) {
     const json message = json::parse(line, nullptr, false);
-    const bool isForAll = !message.contains("uid");
-    if (!message.contains("data") || !message["data"].is_string() || (!isForAll && !message["uid"].is_string())) {
+    const bool hasUid = message.contains("uid");
+    const bool hasData = message.contains("data") && message["data"].is_string();
+    if (!hasData || (hasUid && !message["uid"].is_string())) {
         return R"(fail: a line is {"uid": "...", "data": "..."})";
     }
-    const std::string topic = isForAll ? "all" : "user/" + message["uid"].get<std::string>();
+    const std::string topic = hasUid ? "user/" + message["uid"].get<std::string>() : "all";
     return "ok " + std::to_string(worker.publish(topic, message["data"].get<std::string>()));
 }
 
