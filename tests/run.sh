@@ -2,9 +2,11 @@
 # Installs what the tests need, builds and runs them all, and closes with the
 # line `N passed, N failed`.
 #
-#   sh tests/run.sh          g++ with warnings as errors, then again under ASan and UBSan
-#   sh tests/run.sh --full   also clang++, ThreadSanitizer, longer fuzzing, the soak tests, the
-#                            benchmarks' limits (instructions and system calls), the chat in Chromium
+#   sh tests/run.sh          g++ with warnings as errors; unit, integration and fuzz seeds again under
+#                            ASan and UBSan
+#   sh tests/run.sh --full   also the rest under the sanitizers, clang++, ThreadSanitizer, longer
+#                            fuzzing, the soak tests, the benchmarks' limits (instructions, system
+#                            calls, memory), the chat in Chromium
 #
 # JOBS=N limits parallel work, CXX_NAME=... picks another GCC. Needs no network
 # once everything is installed.
@@ -19,7 +21,7 @@ full=false
 case "${1:-}" in
   '') ;;
   --full) full=true ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
 esac
 ccache=$(have ccache >/dev/null && echo 'ccache ')
 jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
@@ -54,7 +56,8 @@ if [ ! -f /usr/share/nodejs/ws/package.json ] && [ ! -f build/node/node_modules/
 fi
 
 # -- steps ----------------------------------------------------------------------
-# build NAME COMPILER SETUP-OPTION...: configures and builds build/NAME.
+# build NAME COMPILER SETUP-OPTION...: configures and builds build/NAME, or of it only what $targets names.
+targets=
 build() {
   name=$1
   compiler=$ccache$2
@@ -66,7 +69,7 @@ build() {
   # shellcheck disable=SC2086
   if { CXX=$compiler CC=$(echo "$compiler" | sed 's/clang++/clang/; s/g++/gcc/') \
          meson setup $again "build/$name" "$root" -Dwerror=true -Dtests=enabled -Dexamples=enabled "$@" &&
-       ninja -C "build/$name" -j "$jobs" -k 0; } >"build/$name.log" 2>&1; then
+       ninja -C "build/$name" -j "$jobs" -k 0 $targets; } >"build/$name.log" 2>&1; then
     return 0
   fi
   grep -vE '^\[[0-9]+/[0-9]+\] (Compiling|Linking|Generating)' "build/$name.log" | tail -n 150
@@ -91,7 +94,8 @@ run() {
   failed=$((failed + ${counts#* }))
 }
 
-sanitizers='-fno-sanitize-recover=all -fno-omit-frame-pointer'
+# Line numbers are all that a report shows; more would cost a third of the time to compile.
+sanitizers='-fno-sanitize-recover=all -fno-omit-frame-pointer -g1'
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$root/tests/support/tsan.supp}"
@@ -102,10 +106,21 @@ if build gcc "${CXX_NAME:-g++}" -Dbuildtype=debugoptimized; then
   if $full; then run gcc --suite browser; fi
 fi
 # The shared library is built here, so that one gets linked and tested too.
+asan_suites='--suite unit --suite integration --suite fuzz'
+targets='tests/unit_tests tests/integration_tests'
+for fuzzer in tests/fuzz/*_fuzz.cpp; do
+  targets="$targets tests/fuzz_$(basename "$fuzzer" _fuzz.cpp)"
+done
+if $full; then
+  targets=
+  asan_suites='--no-suite soak --no-suite browser --no-suite install --no-suite lint --no-suite compile'
+fi
 if build asan "${CXX_NAME:-g++}" -Dbuildtype=debug -Doptimization=1 -Ddefault_library=shared \
     -Db_sanitize=address,undefined "-Dcpp_args=$sanitizers" "-Dc_args=$sanitizers"; then
-  run asan --no-suite soak --no-suite browser --no-suite install --no-suite lint --no-suite compile --timeout-multiplier 3
+  # shellcheck disable=SC2086
+  run asan $asan_suites --timeout-multiplier 3
 fi
+targets=
 
 # -- only with --full -------------------------------------------------------------
 if $full; then
