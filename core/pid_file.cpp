@@ -94,22 +94,6 @@ int pidOfHolder(int fd) {
   throw PidFileError(Cause::Running, "already starting or stopping: another process holds " + path);
 }
 
-/// Owns a descriptor until release().
-class Fd {
- public:
-  explicit Fd(int fd) noexcept : fd_(fd) {}
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 constexpr int kFlags = O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
 
 std::string directoryOf(const std::string& path) {
@@ -123,7 +107,7 @@ std::string directoryOf(const std::string& path) {
     throw PidFileError(Cause::Foreign, "a directory is in the place of the pid file " + path);
   if (error == ELOOP)
     throw PidFileError(Cause::Foreign, "a symbolic link is in the place of the pid file " + path);
-  const Fd readable(::open(path.c_str(), O_RDONLY | kFlags));
+  const Descriptor readable(::open(path.c_str(), O_RDONLY | kFlags));
   if (readable.get() >= 0) {
     if (isLockedByOther(readable.get())) failAsRunning(path, readable.get());
     throw PidFileError(causeOf(error), "cannot write the pid file " + path + " of " +
@@ -181,7 +165,7 @@ int writePid(int fd) noexcept {
 PidFile PidFile::take(std::string path) {
   for (;;) {
     const auto [opened, isNew] = openFile(path);
-    Fd fd(opened);
+    Descriptor fd(opened);
     struct stat status {};
     if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
       throw PidFileError(Cause::Foreign,
@@ -203,7 +187,7 @@ PidFile PidFile::take(std::string path) {
       if (isNew) ::unlink(path.c_str());
       fail("cannot write", path, error);
     }
-    PidFile file(std::move(path), fd.release());
+    PidFile file(std::move(path), std::move(fd));
     file.stalePid_ = *before;
     return file;
   }
@@ -215,32 +199,11 @@ PidFile PidFile::adopt(std::string path, int fd) {
                        "descriptor " + std::to_string(fd) + " does not hold the pid file " + path);
   }
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return PidFile(std::move(path), fd);
-}
-
-PidFile::PidFile(PidFile&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), stalePid_(other.stalePid_) {}
-
-PidFile& PidFile::operator=(PidFile&& other) noexcept {
-  if (this != &other) {
-    leaveToMaster();
-    path_ = std::move(other.path_);
-    fd_ = std::exchange(other.fd_, -1);
-    stalePid_ = other.stalePid_;
-  }
-  return *this;
-}
-
-PidFile::~PidFile() {
-  leaveToMaster();
-}
-
-void PidFile::leaveToMaster() noexcept {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  return PidFile(std::move(path), Descriptor(fd));
 }
 
 bool PidFile::hasItsName() const noexcept {
-  return fd_ >= 0 && isSameFile(fd_, path_);
+  return fd_ && isSameFile(fd_.get(), path_);
 }
 
 void PidFile::remove() noexcept {
@@ -250,21 +213,20 @@ void PidFile::remove() noexcept {
 }
 
 bool PidFile::restore() noexcept {
-  if (fd_ < 0) return false;
+  if (!fd_) return false;
   if (hasItsName()) return true;
-  Fd fresh(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | kFlags, 0644));
+  Descriptor fresh(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | kFlags, 0644));
   if (fresh.get() < 0) return false;
   if (!lock(fresh.get()) || writePid(fresh.get()) != 0 || !isSameFile(fresh.get(), path_)) {
     if (isSameFile(fresh.get(), path_) && !isLockedByOther(fresh.get())) ::unlink(path_.c_str());
     return false;
   }
-  leaveToMaster();
-  fd_ = fresh.release();
+  fd_ = std::move(fresh);
   return true;
 }
 
 RunningMaster findMaster(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | kFlags));
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | kFlags));
   if (fd.get() < 0) {
     if (errno == ENOENT) return {0, "there is no pid file " + path};
     return {0, "cannot read the pid file " + path + ": " + reason(errno)};

@@ -4,6 +4,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "descriptor.h"
 
 namespace Workerman::detail {
 
@@ -46,20 +49,18 @@ class PidFile {
   /// @throws PidFileError when `fd` is not an open file of that name.
   static PidFile adopt(std::string path, int fd);
 
+  /// Holds nothing. Destroying one that holds a file closes it, and leaves the
+  /// file where it is: see remove().
   PidFile() = default;
-  PidFile(PidFile&& other) noexcept;
-  PidFile& operator=(PidFile&& other) noexcept;
-  /// Closes, and leaves the file where it is: see remove().
-  ~PidFile();
 
   /// The locked descriptor (close-on-exec), -1 if it holds nothing.
-  int fd() const noexcept { return fd_; }
+  int fd() const noexcept { return fd_.get(); }
   const std::string& path() const noexcept { return path_; }
   /// The pid of a dead master that stood in the file before; 0 if there was none.
   int stalePid() const noexcept { return stalePid_; }
 
   /// For a forked child: the file is the master's alone.
-  void leaveToMaster() noexcept;
+  void leaveToMaster() noexcept { fd_.reset(); }
   /// Ends the hold and removes the file, unless somebody else's has its name now.
   void remove() noexcept;
   /// Puts the file back if somebody has deleted it. False if that fails or if
@@ -67,11 +68,11 @@ class PidFile {
   bool restore() noexcept;
 
  private:
-  PidFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  PidFile(std::string path, Descriptor fd) : path_(std::move(path)), fd_(std::move(fd)) {}
   bool hasItsName() const noexcept;
 
   std::string path_;
-  int fd_ = -1;
+  Descriptor fd_;
   int stalePid_ = 0;
 };
 

@@ -15,6 +15,8 @@
 #include <system_error>
 #include <utility>
 
+#include "descriptor.h"
+
 namespace Workerman::detail {
 namespace {
 
@@ -151,20 +153,9 @@ std::string problem(const char* what, const std::string& path) {
   return std::string(what) + " " + path + ": " + std::generic_category().message(error);
 }
 
-class File {
- public:
-  File(const std::string& path, int flags, mode_t mode = 0)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
+Descriptor openFile(const std::string& path, int flags, mode_t mode = 0) {
+  return Descriptor(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode));
+}
 
 /// In one call: parts of several processes do not mix.
 bool writeWhole(int fd, std::string_view part) {
@@ -271,8 +262,8 @@ std::string beginReport(const std::string& path, std::string_view part, bool oth
   const mode_t mode = othersWrite ? 0622 : 0600;
   ::unlink(fresh.c_str());
   {
-    const File file(fresh, O_WRONLY | O_CREAT | O_EXCL, mode);
-    if (file.get() < 0) return problem("cannot make", fresh);
+    const Descriptor file = openFile(fresh, O_WRONLY | O_CREAT | O_EXCL, mode);
+    if (!file) return problem("cannot make", fresh);
     if (::fchmod(file.get(), mode) == 0 && writeWhole(file.get(), part) &&
         ::rename(fresh.c_str(), path.c_str()) == 0) {
       return {};
@@ -284,12 +275,12 @@ std::string beginReport(const std::string& path, std::string_view part, bool oth
 }
 
 std::string appendReport(const std::string& path, std::string_view part) {
-  const File file(path, O_WRONLY | O_APPEND);
-  return file.get() >= 0 && writeWhole(file.get(), part) ? std::string() : problem("cannot write", path);
+  const Descriptor file = openFile(path, O_WRONLY | O_APPEND);
+  return file && writeWhole(file.get(), part) ? std::string() : problem("cannot write", path);
 }
 
 std::string readReport(const std::string& path) {
-  const File file(path, O_RDONLY);
+  const Descriptor file = openFile(path, O_RDONLY);
   std::string text;
   std::array<char, 65536> buffer;
   for (;;) {
