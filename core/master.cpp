@@ -45,11 +45,13 @@ Master* Master::ofThisProcess() noexcept {
   return master;
 }
 
-Master::Master(std::string program) : program_(std::move(program)) {
+Master::Master(std::string program, PidFile pidFile)
+    : program_(std::move(program)), pidFile_(std::move(pidFile)) {
   master = this;
 }
 
 Master::~Master() {
+  pidFile_.remove();
   if (master == this) master = nullptr;
 }
 
@@ -80,6 +82,12 @@ void Master::openSockets() {
 /// As many as `count` says, if there are fewer.
 void Master::addSlots(Worker& worker) {
   worker.count = std::max(worker.count, 1);
+  std::optional<Identity> identity;
+  if (!worker.user.empty() || !worker.group.empty()) identity = findIdentity(worker.user, worker.group);
+  if (identity && !canBecome(*identity)) {
+    log("Warning: You must have the root privileges to change uid and gid.");
+    identity.reset();
+  }
   std::shared_ptr<OpenSocket> first;
   int has = 0;
   for (const WorkerSlot& slot : slots_) {
@@ -91,6 +99,7 @@ void Master::addSlots(Worker& worker) {
     WorkerSlot slot;
     slot.worker = &worker;
     slot.id = has;
+    slot.identity = identity;
     if (!worker.socketName().empty() && (!first || worker.reusePort)) {
       slot.socket = openListeningSocket(worker, first.get());
       if (!first) first = slot.socket;
@@ -123,6 +132,8 @@ void Master::fork(WorkerSlot& slot) {
 
 void Master::becomeWorker(const WorkerSlot& slot, pid_t self) {
   const WorkerSlot own = slot;
+  pidFile_.leaveToMaster();
+  if (launcher_) launcher_->close();
   master = nullptr;
   slots_.clear();
   serveWorker(own, link_, signals_, self);
@@ -153,6 +164,9 @@ void Master::reap() {
 void Master::onEnd(WorkerSlot& slot, int status) {
   if (status != 0) log(nameOf(slot) + " exit with status " + std::to_string(status));
   ++exitStatuses_[slot.worker][status];
+  if (launcher_ && Worker::daemonize) {
+    failStart(nameOf(slot) + " ended before all had started, with status " + std::to_string(status));
+  }
   const pid_t pid = std::exchange(slot.pid, 0);
   slot.killAt.reset();
   planNextStart(slot);
@@ -183,11 +197,23 @@ void Master::noteReady() {
       if (slot.pid == pid) slot.isReady = true;
     }
   }
+  const auto isReady = [](const WorkerSlot& slot) { return slot.isReady; };
+  if (!launcher_ || !std::all_of(slots_.begin(), slots_.end(), isReady)) return;
+  launcher_->ready();
+  launcher_.reset();
+}
+
+void Master::failStart(const std::string& why) {
+  launcher_->failed(
+      1, "Workerman[" + program_ + "] start fail: " + why + "; the log may tell more: " + Worker::logFile);
+  launcher_.reset();
+  stop(1, "start fail");
 }
 
 // -- the life of the master ---------------------------------------------------------
 
-int Master::run() {
+int Master::run(Readiness launcher) {
+  launcher_ = std::move(launcher);
   forkAllDue();
   phase_ = Phase::Running;
   while (phase_ != Phase::Stopping || hasProcesses()) {
@@ -206,6 +232,7 @@ int Master::run() {
   } catch (...) {
     withCurrentException([](const std::exception& e) { log("onMasterStop " + describe(e)); });
   }
+  pidFile_.remove();
   return exitCode_;
 }
 
@@ -285,6 +312,8 @@ void Master::stop(int code, std::string_view log, StopLevel level) {
 // -- reload -------------------------------------------------------------------------
 
 void Master::startReload(bool graceful) {
+  // Differs from Workerman: one that is asked for during another is not lost, but follows it.
+  if (phase_ == Phase::Reloading) reloadAgain_ = graceful;
   if (phase_ != Phase::Running) return;
   logLine("reloading");
   phase_ = Phase::Reloading;
@@ -325,6 +354,10 @@ void Master::continueReload() {
     isTold_ = false;
   }
   phase_ = Phase::Running;
+  if (const auto again = std::exchange(reloadAgain_, std::nullopt)) {
+    startReload(*again);
+    if (phase_ == Phase::Reloading) continueReload();
+  }
 }
 
 }  // namespace Workerman::detail

@@ -3,6 +3,8 @@
 /// The process that has the workers' processes, and does no work itself
 /// (internal).
 
+#include <cstdint>
+#include <ctime>
 #include <deque>
 #include <map>
 #include <optional>
@@ -10,7 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon.h"
+#include "pid_file.h"
 #include "process_signals.h"
+#include "status_report.h"
 #include "worker_process.h"
 #include "worker_slot.h"
 
@@ -22,7 +27,7 @@ namespace Workerman::detail {
 class Master {
  public:
   /// `program`: the name in log lines.
-  explicit Master(std::string program);
+  Master(std::string program, PidFile pidFile);
   Master(const Master&) = delete;
   Master& operator=(const Master&) = delete;
   ~Master();
@@ -30,13 +35,19 @@ class Master {
   /// That of this process; null in a worker's, and where there is none.
   static Master* ofThisProcess() noexcept;
 
-  /// Opens the sockets of this thread's workers. @throws as openListeningSocket()
+  /// Opens the sockets of this thread's workers and looks up their users.
+  /// @throws as openListeningSocket() and findIdentity()
   void openSockets();
   /// Forks the processes and keeps them until all is stopped; gives the status
-  /// to exit with. Does not return in a worker's process.
-  int run();
+  /// to exit with. Does not return in a worker's process. `launcher` is told
+  /// once every worker has started; if one ends before that, it is told so, and
+  /// all of them are stopped.
+  int run(Readiness launcher);
   /// Stops all processes; run() returns when they have ended.
   void stop(int code, std::string_view log, StopLevel level = StopLevel::Ordinary);
+
+  /// What there is to say of the workers.
+  GlobalStatus report() const;
 
   /// One of Worker::STATUS_*
   int status() const noexcept;
@@ -54,6 +65,7 @@ class Master {
   void onEnd(WorkerSlot& slot, int status);
   void planNextStart(WorkerSlot& slot);
   void noteReady();
+  void failStart(const std::string& why);
   [[noreturn]] void becomeWorker(const WorkerSlot& slot, pid_t master);
   void tell(WorkerSlot& slot, int signal, bool graceful);
   void killOverdue();
@@ -63,6 +75,8 @@ class Master {
   void logLine(std::string_view text) const;
 
   std::string program_;
+  PidFile pidFile_;
+  std::optional<Readiness> launcher_;
   SignalQueue signals_;
   WorkerLink link_;
   /// A deque, as onMasterReload may have it grow while one of them is looked at.
@@ -70,8 +84,9 @@ class Master {
   Phase phase_ = Phase::Starting;
   StopLevel level_ = StopLevel::None;
   int exitCode_ = 0;
+  std::int64_t startTime_ = std::time(nullptr);
   /// How often which raw status was seen.
-  std::map<Worker*, std::map<int, int>> exitStatuses_;
+  std::map<Worker*, std::map<int, std::uint64_t>> exitStatuses_;
 
   /// @name The reload under way
   /// @{
@@ -84,6 +99,8 @@ class Master {
   std::deque<Step> toReload_;
   bool isGraceful_ = false;
   bool isTold_ = false;
+  /// Asked for meanwhile: gracefully or not.
+  std::optional<bool> reloadAgain_;
   /// @}
 };
 

@@ -1,13 +1,13 @@
 #include "worker.h"
 
 #include <atomic>
-#include <filesystem>
 #include <iostream>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
 
 #include "command_line.h"
+#include "commands.h"
 #include "exceptions.h"
 #include "listener.h"
 #include "log.h"
@@ -192,22 +192,6 @@ namespace {
 
 std::vector<std::string> givenArguments;
 
-std::string programPath() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::string("workerman") : path.string();
-}
-
-void prepareLog() {
-  auto& config = detail::logConfig();
-  config.embedded = false;
-  if (Worker::logFile.empty()) {
-    Worker::logFile = std::filesystem::path(programPath()).parent_path() / "workerman.log";
-  }
-  config.logFile = Worker::logFile;
-  config.maxSize = Worker::logFileMaxSize;
-}
-
 }  // namespace
 
 void Worker::runAll(int argc, char** argv) {
@@ -217,29 +201,10 @@ void Worker::runAll(int argc, char** argv) {
 
 void Worker::runAll() {
   std::cout << std::unitbuf;
+  // Read now: a process title hides them.
+  if (givenArguments.empty()) givenArguments = detail::processArguments();
   const auto arguments = getArgv();
-  const std::string program = std::filesystem::path(programPath()).filename();
-  const auto asked = detail::parseCommand(arguments);
-  if (asked.name.empty()) {
-    safeEcho(detail::usage(arguments.empty() ? program : arguments[0]));
-    detail::finishProcess(0);
-  }
-  prepareLog();
-  if (asked.name != "start" || asked.mode == "-d") {
-    log("Workerman[" + program + "] " + asked.name + (asked.mode.empty() ? "" : " " + asked.mode) +
-        ": only `start` in the foreground is available");
-    detail::finishProcess(1);
-  }
-  try {
-    detail::Master master(program);
-    log("Workerman[" + program + "] start in DEBUG mode");
-    master.openSockets();
-    log("Press Ctrl+C to stop. Start success.");
-    detail::finishProcess(master.run());
-  } catch (const std::exception& e) {
-    log("Workerman[" + program + "] " + e.what());
-    detail::finishProcess(1);
-  }
+  detail::Invocation(detail::parseCommand(arguments), arguments.empty() ? "" : arguments[0]).run();
 }
 
 std::vector<std::string> Worker::getArgv() {

@@ -60,6 +60,10 @@ class Worker : public std::enable_shared_from_this<Worker> {
   bool reusePort = false;
   /// False: a reload runs onWorkerReload, but leaves its processes alone.
   bool reloadable = true;
+  /// Whose rights its processes have; empty: those of who starts the program. Others need root.
+  std::string user;
+  /// Empty: the user's own.
+  std::string group;
   /// tcp, udp, unix or ssl; set by the scheme of the socket's name.
   std::string transport = "tcp";
   /// The scheme of a registered protocol; set by the scheme of the socket's name.
@@ -172,6 +176,12 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   /// This thread's loop; null before runAll() or embed() and after the end.
   static constinit thread_local EventLoop* globalEvent;
+  /// As a daemon, in the background, as `start -d` does.
+  static inline bool daemonize = false;
+  /// What a daemon prints is added here.
+  static inline std::string stdoutFile = "/dev/null";
+  /// Locked by the master while it runs; empty: "workerman.NAME.pid" beside the program.
+  static inline std::string pidFile;
   /// Log lines are added here; empty: "workerman.log" beside the program.
   static inline std::string logFile;
   /// Bytes; past it the older half of the log file goes. 0: no limit.

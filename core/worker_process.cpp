@@ -17,6 +17,8 @@
 
 #include "exceptions.h"
 #include "log.h"
+#include "privileges.h"
+#include "process_title.h"
 #include "runtime.h"
 #include "worker.h"
 
@@ -123,6 +125,9 @@ void serveWorker(const WorkerSlot& slot, WorkerLink& link, SignalQueue& signals,
   SignalPlan plan{worker, link, master};
   try {
     link.keepWorkersEnd();
+    setProcessTitle(workerTitle(worker.name, worker.getSocketName()));
+    // First, as new rights make the kernel forget what the process is to die with.
+    if (slot.identity) become(*slot.identity);
     dieWithMaster(master);
     runtime.keepOnly(worker);
     worker.id = slot.id;

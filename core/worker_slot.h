@@ -11,6 +11,7 @@
 #include <string>
 
 #include "fwd.h"
+#include "privileges.h"
 
 namespace Workerman::detail {
 
@@ -43,6 +44,8 @@ class BackOff {
 struct WorkerSlot {
   Worker* worker = nullptr;
   int id = 0;
+  /// Whose rights its process takes; none: those it has.
+  std::optional<Identity> identity;
   /// Shared by all of a worker, or its own; the same for each process that comes here.
   std::shared_ptr<OpenSocket> socket;
   /// 0: none at the moment.

@@ -132,20 +132,6 @@ TEST_CASE("start: an exception is logged with what it says, and ends the worker 
   CHECK(app.wait() == 0);
 }
 
-TEST_CASE(
-    "command line: what one process in the foreground does not offer is said, with a status that tells") {
-  const Program program;
-  const std::vector<std::string> cases[] = {{"stop"},        {"restart"},     {"reload"},    {"status"},
-                                            {"start", "-d"}, {"connections"}, {"stop", "-g"}};
-  for (const auto& arguments : cases) {
-    CAPTURE(arguments.front());
-    ChildProcess app(program.path, arguments);
-    CHECK(app.wait() == 1);
-    CHECK(contains(app.text(), "only `start` in the foreground is available"));
-    CHECK_FALSE(contains(app.text(), "started"));
-  }
-}
-
 TEST_CASE("command line: all arguments reach getArgv, with those of Worker::command") {
   const Program program;
   const std::string path = program.path;

@@ -72,7 +72,7 @@ TEST_CASE("reload: no connection is refused, and with -g none is cut, however of
                {"reuse-port=1", SIGUSR1},
                {"reuse-port=1", SIGUSR2}};
   for (const auto& each : cases) {
-    CAPTURE(each.reusePort);
+    CAPTURE(std::string(each.reusePort));
     CAPTURE(each.signal);
     Service service({"count=2", each.reusePort});
     const int port = service.started(2)[0].port;
@@ -98,6 +98,17 @@ TEST_CASE("reload: where reloadable is false, onWorkerReload runs and the proces
   service.sees("other 0 ", 2);
   for (const Started& worker : before) CHECK(runs(worker.pid));
   CHECK(service.times("\nstop ") == 0);
+  CHECK(service.stop() == 0);
+}
+
+TEST_CASE("reload: one that is asked for during another follows it") {
+  Service service({"count=2"});
+  service.started(2);
+  service.process().signal(SIGUSR1);
+  service.sees("\nreload 0 ");
+  service.process().signal(SIGUSR1);
+  service.started(6);
+  service.sees("Workerman[service] reloading\n", 2);
   CHECK(service.stop() == 0);
 }
 

@@ -1,6 +1,6 @@
 // What the tests of master and workers run: a text service, told by NAME=VALUE arguments how to behave.
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
-//                   [stop-timeout=S] [graceful-timeout=S] [grow=N]
+//                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
 
 #include <unistd.h>
 #include <workerman/workerman.h>
@@ -50,12 +50,16 @@ int main() {
   worker.name = "service";
   worker.count = std::stoi(option("count", "1"));
   worker.reusePort = option("reuse-port") == "1";
+  Worker::stdoutFile = option("stdout", "/dev/null");
+  Worker::pidFile = option("pid-file");
+  worker.user = option("user");
   worker.reloadable = option("reloadable") != "0";
   Worker::stopTimeout = std::stod(option("stop-timeout", "2"));
   Worker::gracefulStopTimeout = std::stod(option("graceful-timeout", "30"));
   worker.onWorkerStart = [](Worker* self) {
     if (option("crash") == "1") throw std::runtime_error("crash");
-    say("start", self->id, ::getpid(), self->getListenPort(), "of", Worker::getAllWorkers().size());
+    say("start", self->id, ::getpid(), self->getListenPort(), "of", Worker::getAllWorkers().size(), "uid",
+        ::getuid());
   };
   worker.onWorkerStop = [](Worker* self) { say("stop", self->id, ::getpid()); };
   worker.onWorkerReload = [](Worker* self) { say("reload", self->id, ::getpid()); };
