@@ -79,6 +79,11 @@ class ByteQueue {
     block_ = nullptr;
   }
 
+  /// Forgets everything and keeps the memory.
+  void rewind() noexcept {
+    if (block_ != nullptr) block_->begin = block_->end = 0;
+  }
+
   void swap(ByteQueue& other) noexcept { std::swap(block_, other.block_); }
 
  private:

@@ -9,7 +9,9 @@ namespace Workerman::Connection::detail {
 
 constinit thread_local LoopIo* LoopIo::current_ = nullptr;
 
-LoopIo::LoopIo() : memory_(new Memory) {}  // not zeroed
+LoopIo::LoopIo() : memory_(new Memory) {  // not zeroed
+  spares_.reserve(kMostSpares);
+}
 LoopIo::~LoopIo() = default;
 
 LoopIo& LoopIo::make() {
@@ -31,6 +33,23 @@ char* LoopIo::largeScratch(std::size_t size) {
     largeScratchSize_ = size;
   }
   return largeScratch_.get();
+}
+
+ByteQueue LoopIo::takeLarge() {
+  ByteQueue taken;
+  if (spares_.empty()) {
+    taken.reserve(kMostReserved);
+  } else {
+    taken.swap(spares_.back());
+    spares_.pop_back();
+  }
+  return taken;
+}
+
+void LoopIo::keepLarge(ByteQueue&& used) noexcept {
+  if (used.capacity() != kMostReserved || spares_.size() == kMostSpares) return;
+  used.rewind();
+  spares_.push_back(std::move(used));
 }
 
 void LoopIo::bury(EventLoop* loop, std::unique_ptr<ProtocolState> state) {

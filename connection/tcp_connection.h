@@ -106,7 +106,8 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Seconds that a ping's pong may take before the connection counts as lost;
   /// 0: for ever; below 0: the ping interval.
   float websocketPongTimeout = -1;
-  /// Seconds that close() waits for the peer's close frame.
+  /// Seconds that close() waits for the peer's close frame, and for the peer to
+  /// take more of what was sent before ours: a slow reader gets all of it.
   float websocketCloseTimeout = 2;
   /// @}
 

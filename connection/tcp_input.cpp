@@ -19,8 +19,8 @@ namespace {
 /// An unfinished package up to this size is kept in front of the shared buffer,
 /// so that the next read needs no buffer of the connection's own.
 constexpr std::size_t kSharedLeftOver = 16 * 1024;
-/// How much of a package announced by the peer is given memory before it comes.
-constexpr std::size_t kMostReserved = 1024 * 1024 + 4096;  // a megabyte with its framing
+/// An announced package beyond this size gets memory that is used again for the next one.
+constexpr std::size_t kLargePackage = 256 * 1024;
 
 }  // namespace
 
@@ -46,7 +46,7 @@ void TcpConnection::onReadable() {
     room = LoopIo::kReceiveSize - left;
   } else {
     const std::size_t missing = wanted_ > left ? wanted_ - left : 0;
-    receiveQueue_.reserve(std::clamp(missing, kSharedLeftOver, kMostReserved));
+    receiveQueue_.reserve(std::clamp(missing, kSharedLeftOver, LoopIo::kMostReserved));
     room = receiveQueue_.tailRoom();
   }
   char* const tail = isShared ? data + left : receiveQueue_.reserve(1);
@@ -71,7 +71,11 @@ void TcpConnection::onReadable() {
   const std::size_t total = left + size;
   const std::size_t unused = pump(data, total);
   if (unused == 0) return;
-  if (wanted_ > unused) receiveQueue_.reserve(std::min<std::size_t>(wanted_, kMostReserved));
+  if (wanted_ > kLargePackage && receiveQueue_.capacity() == 0) {
+    receiveQueue_ = io.takeLarge();
+  } else if (wanted_ > unused) {
+    receiveQueue_.reserve(std::min<std::size_t>(wanted_, LoopIo::kMostReserved));
+  }
   receiveQueue_.append({data + total - unused, unused});
 }
 
@@ -80,7 +84,7 @@ void TcpConnection::receiveQueued() {
   detail::ByteQueue bytes;
   bytes.swap(receiveQueue_);
   const std::size_t unused = pump(bytes.data(), bytes.size());
-  if (unused == 0) return;
+  if (unused == 0) return LoopIo::ofThisThread().keepLarge(std::move(bytes));
   bytes.consume(bytes.size() - unused);
   receiveQueue_.swap(bytes);
 }

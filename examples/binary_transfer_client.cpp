@@ -25,11 +25,12 @@ int main() {
 
     Worker worker;
     worker.onWorkerStart = [] {
-        const char* server = std::getenv("SERVER");
+        const char* address = std::getenv("SERVER");
+        const std::string server = address ? address : "BinaryTransfer://127.0.0.1:8333";
         const char* path = std::getenv("FILE");
         const std::string name = path ? path : "hello.txt";
         const std::string data = contents(path);
-        auto connection = std::make_shared<AsyncTcpConnection>(server ? server : "BinaryTransfer://127.0.0.1:8333");
+        auto connection = std::make_shared<AsyncTcpConnection>(server);
         connection->onConnect = [name, data](auto con) {
             con->send(File{name.substr(name.rfind('/') + 1), data});
         };

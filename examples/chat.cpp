@@ -51,6 +51,8 @@ std::string field(const json& message, const char* name) {
 
 class Chat {
 public:
+    explicit Chat(Worker& worker) : worker_(worker) {}
+
     void onMessage(const TcpConnectionPtr& connection, std::string_view data) {
         const json message = json::parse(data, nullptr, false);
         const std::string type = field(message, "type");
@@ -59,7 +61,7 @@ public:
         } else if (type == "say") {
             say(connection, tidy(field(message, "text"), 2000));
         } else {
-            send(connection, {{"type", "error"}, {"text", "I do not understand that."}});
+            refuse(connection, "I do not understand that.");
         }
     }
 
@@ -68,7 +70,8 @@ public:
         if (guest.room.empty()) return;
         Room& room = rooms_[guest.room];
         room.people.erase(connection->id);
-        publish(room, {{"type", "left"}, {"name", guest.name}, {"people", names(room)}});
+        connection->unsubscribe(topic(guest.room));
+        publish(guest.room, {{"type", "left"}, {"name", guest.name}, {"people", names(room)}});
     }
 
 private:
@@ -76,12 +79,8 @@ private:
         std::string name;
         std::string room;  // empty until the guest has joined one
     };
-    struct Person {
-        std::string name;
-        TcpConnectionPtr connection;
-    };
     struct Room {
-        std::map<std::int64_t, Person> people;  // by the id of the connection
+        std::map<std::int64_t, std::string> people;  // names, by the id of the connection
         std::deque<json> history;
     };
     static constexpr std::size_t kHistory = 50;
@@ -90,32 +89,38 @@ private:
     void join(const TcpConnectionPtr& connection, std::string name, const std::string& room) {
         leave(connection);
         // Rooms that everybody has left are kept for their history, while there is space.
-        if (rooms_.size() >= kRooms) std::erase_if(rooms_, [](auto& each) { return each.second.people.empty(); });
-        if (name.empty() || room.empty() || (rooms_.size() >= kRooms && !rooms_.contains(room))) {
-            const char* why = name.empty() || room.empty() ? "Please give a name and a room." : "All rooms are taken.";
-            return send(connection, {{"type", "error"}, {"text", why}});
+        if (rooms_.size() >= kRooms) {
+            std::erase_if(rooms_, [](const auto& each) { return each.second.people.empty(); });
         }
+        if (name.empty() || room.empty()) return refuse(connection, "Please give a name and a room.");
+        const bool isNew = !rooms_.contains(room);
+        if (isNew && rooms_.size() >= kRooms) return refuse(connection, "All rooms are taken.");
         Room& joined = rooms_[room];
         name = unused(name, names(joined));
         connection->userData<Guest>() = {name, room};
-        joined.people[connection->id] = {name, connection};
-        send(connection, {{"type", "welcome"}, {"name", name}, {"people", names(joined)}, {"history", joined.history}});
-        publish(joined, {{"type", "joined"}, {"name", name}, {"people", names(joined)}});
+        joined.people[connection->id] = name;
+        connection->subscribe(topic(room));
+        const json people = names(joined);
+        const json welcome{
+            {"type", "welcome"}, {"name", name}, {"people", people}, {"history", joined.history}};
+        connection->send(welcome.dump());
+        publish(room, {{"type", "joined"}, {"name", name}, {"people", people}});
     }
 
     void say(const TcpConnectionPtr& connection, const std::string& text) {
         const Guest& guest = connection->userData<Guest>();
-        if (guest.room.empty()) return send(connection, {{"type", "error"}, {"text", "Join a room first."}});
+        if (guest.room.empty()) return refuse(connection, "Join a room first.");
         if (text.empty()) return;
-        Room& room = rooms_[guest.room];
-        room.history.push_back({{"type", "say"}, {"name", guest.name}, {"text", text}, {"time", std::time(nullptr)}});
-        if (room.history.size() > kHistory) room.history.pop_front();
-        publish(room, room.history.back());
+        const json said{{"type", "say"}, {"name", guest.name}, {"text", text}, {"time", std::time(nullptr)}};
+        auto& history = rooms_[guest.room].history;
+        history.push_back(said);
+        if (history.size() > kHistory) history.pop_front();
+        publish(guest.room, said);
     }
 
     static std::set<std::string> names(const Room& room) {
         std::set<std::string> all;
-        for (const auto& [id, person] : room.people) all.insert(person.name);
+        for (const auto& [id, name] : room.people) all.insert(name);
         return all;
     }
 
@@ -126,12 +131,15 @@ private:
         return name;
     }
 
-    static void send(const TcpConnectionPtr& connection, const json& message) { connection->send(message.dump()); }
-    static void publish(const Room& room, const json& message) {
-        const std::string text = message.dump();
-        for (const auto& [id, person] : room.people) person.connection->send(text);
+    static void refuse(const TcpConnectionPtr& connection, const char* why) {
+        connection->send(json{{"type", "error"}, {"text", why}}.dump());
     }
+    void publish(const std::string& room, const json& message) {
+        worker_.publish(topic(room), message.dump());
+    }
+    static std::string topic(const std::string& room) { return "room/" + room; }
 
+    Worker& worker_;
     std::map<std::string, Room> rooms_;
 };
 
@@ -162,8 +170,10 @@ std::string answer(std::string_view requestLine, const std::string& page) {
         type = "text/plain";
         body = status.substr(0, status.find("\r\n")) + "\n";
     }
-    return "HTTP/1.1 " + status + "\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
-           "\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n" + (method == "HEAD" ? "" : body);
+    const std::string head = "HTTP/1.1 " + status + "\r\nContent-Type: " + type +
+                             "\r\nContent-Length: " + std::to_string(body.size()) +
+                             "\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
+    return method == "HEAD" ? head : head + body;
 }
 
 // chat.html with the number of the WebSocket's port filled in.
@@ -182,7 +192,7 @@ int main() {
 
     const char* listen = std::getenv("LISTEN");
     Worker worker(listen ? listen : "websocket://0.0.0.0:8081");
-    Chat chat;
+    Chat chat(worker);
     worker.onWorkerStart = [](Worker* self) {
         const char* address = std::getenv("PAGE");
         auto pages = std::make_shared<Worker>(address ? address : "page://0.0.0.0:8080");

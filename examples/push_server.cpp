@@ -19,19 +19,15 @@ using nlohmann::json;
 using Workerman::Worker;
 
 // Sends on what one line says; the answer is for whoever wrote it.
-std::string push(const Worker& worker, std::string_view line) {
+std::string push(Worker& worker, std::string_view line) {
     const json message = json::parse(line, nullptr, false);
-    if (!message.is_object() || !message.contains("data") || !message["data"].is_string()) {
+    const bool hasUid = message.contains("uid");
+    const bool hasData = message.contains("data") && message["data"].is_string();
+    if (!hasData || (hasUid && !message["uid"].is_string())) {
         return R"(fail: a line is {"uid": "...", "data": "..."})";
     }
-    const auto& text = message["data"].get_ref<const std::string&>();
-    int reached = 0;
-    for (auto& [id, connection] : worker.connections) {
-        const auto uid = connection->context.get<std::string>("uid", "");
-        if (uid.empty() || (message.contains("uid") && message["uid"] != uid)) continue;
-        if (connection->send(text) != false) ++reached;
-    }
-    return "ok " + std::to_string(reached);
+    const std::string topic = hasUid ? "user/" + message["uid"].get<std::string>() : "all";
+    return "ok " + std::to_string(worker.publish(topic, message["data"].get<std::string>()));
 }
 
 int main() {
@@ -48,8 +44,9 @@ int main() {
     };
     worker.onMessage = [](auto connection, auto data) {
         // Its first message says who it is. Take a token that you can check instead of a bare
-        // id, where a message for tom must not go to whoever says that he is tom.
-        if (!connection->context.has("uid")) connection->context["uid"] = data;
+        // id, where a message for tom must not go to whoever says that he is tom. Only the
+        // first counts: then it has not subscribed to "all" yet.
+        if (connection->subscribe("all")) connection->subscribe("user/" + std::string(data));
     };
     Worker::runAll();
 }

@@ -65,7 +65,8 @@ private:
     static constexpr int kMostLosses = 3;
 
     bool isWorker(const TcpConnectionPtr& connection) const {
-        return running_.contains(connection->id) || std::find(idle_.begin(), idle_.end(), connection) != idle_.end();
+        return running_.contains(connection->id) ||
+               std::find(idle_.begin(), idle_.end(), connection) != idle_.end();
     }
 
     void add(Task task) {

@@ -23,7 +23,8 @@ long primesBelow(std::size_t limit) {
 }
 
 json perform(const json& task) {
-    if (!task.is_object() || task.value("task", json()) != "primes") return {{"error", "I know no such task"}};
+    const bool isKnown = task.is_object() && task.value("task", json()) == "primes";
+    if (!isKnown) return {{"error", "I know no such task"}};
     const json below = task.value("below", json());
     if (!below.is_number_unsigned() || below > 100'000'000) return {{"error", "below which number?"}};
     return {{"result", primesBelow(below.get<std::size_t>())}};

@@ -9,8 +9,13 @@ Request::Request(detail::RequestHead head, std::string rawHead)
     : head_(std::move(head)), rawHead_(std::move(rawHead)) {}
 
 std::string_view Request::path() const noexcept {
-  const std::string_view target = uri();
-  return target.substr(0, target.find('?'));
+  std::string_view target = uri();
+  target = target.substr(0, target.find('?'));
+  // The absolute form, as sent to a proxy, names scheme and host before it.
+  const std::size_t scheme = target.starts_with('/') ? std::string_view::npos : target.find("://");
+  if (scheme == std::string_view::npos) return target;
+  const std::size_t slash = target.find('/', scheme + 3);
+  return slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
 }
 
 std::string_view Request::queryString() const noexcept {

@@ -144,10 +144,12 @@ bool isKey(std::string_view key) {
 }  // namespace
 
 std::string acceptFor(std::string_view key) {
+  // Looked up once for the process: OpenSSL would search for it in every handshake.
+  static const EVP_MD* const sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
   const std::string text = std::string(key).append(kGuid);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) {
+  if (sha1 == nullptr || EVP_Digest(text.data(), text.size(), digest.data(), &size, sha1, nullptr) != 1) {
     throw std::runtime_error("OpenSSL has no SHA-1");
   }
   return base64(digest.data(), size);

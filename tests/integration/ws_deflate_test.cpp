@@ -215,6 +215,31 @@ TEST_CASE("ws deflate: what a full buffer drops is not missed in the context") {
   pair.close();
 }
 
+TEST_CASE("ws deflate: what is published is compressed once, between messages that have a context") {
+  for (const bool isAlone : {false, true}) {
+    for (const int bits : {9, 15}) {
+      const DeflateOptionsGuard guard(options(isAlone, isAlone), options(false, false, bits, 15));
+      EchoPair pair;
+      pair.open();
+      CHECK(pair.peer->subscribe("news"));
+      std::vector<std::string> sent;
+      for (unsigned i = 0; i < 12; ++i) {
+        // The same one again and again, so that each finds itself in the context if it is there.
+        sent.push_back(wordy(i % 4 == 3 ? 40 : 20000, i % 2));
+        if (i % 3 == 1) {
+          pair.server->publish("news", sent.back());
+        } else {
+          pair.peer->send(sent.back());
+        }
+      }
+      pair.fixture.runUntil([&] { return pair.got.size() == sent.size() || pair.isClosed; });
+      CHECK(pair.got == sent);
+      CHECK(pair.client->bytesRead < 100000);
+      pair.close();
+    }
+  }
+}
+
 TEST_CASE("ws deflate: a connection that is closed or destroyed by its own compressed message") {
   for (const int how : {0, 1, 2}) {
     CAPTURE(how);

@@ -93,6 +93,31 @@ TEST_CASE("example tcp_proxy: bytes go both ways, and each end's close reaches t
   CHECK(proxy.program.stop(fixture) == 0);
 }
 
+TEST_CASE("example tcp_proxy: a side that has sent all still gets the answer (half-close)") {
+  LoopFixture fixture;
+  const testing::Ticker ticker;
+  RawListener target;
+  Proxy proxy(target.address());
+  for (const bool clientFirst : {true, false}) {
+    CAPTURE(clientFirst);
+    RawSocket client = proxy.connect(), server;
+    fixture.runUntil([&] { return target.acceptInto(server); });
+    RawSocket& first = clientFirst ? client : server;
+    RawSocket& second = clientFirst ? server : client;
+    std::string request, answer;
+    first.send("request");
+    first.shutdownWrite();
+    fixture.runUntil([&] { return (request += second.receiveAll(), second.isAtEnd()); });
+    CHECK(request == "request");
+    CHECK_FALSE(first.isAtEnd());
+    second.send("answer");
+    second.shutdownWrite();
+    fixture.runUntil([&] { return (answer += first.receiveAll(), first.isAtEnd()); });
+    CHECK(answer == "answer");
+  }
+  CHECK(proxy.program.stop(fixture) == 0);
+}
+
 TEST_CASE("example tcp_proxy: a slow reader slows the writer down, and loses nothing") {
   LoopFixture fixture;
   const testing::Ticker ticker;

@@ -118,3 +118,16 @@ TEST_CASE("byte queue: behaves as a string under random appends and consumes") {
   }
   CHECK(isSame);
 }
+
+TEST_CASE("byte queue: rewind forgets the bytes and keeps the memory") {
+  ByteQueue queue;
+  queue.rewind();
+  CHECK(queue.empty());
+  queue.append(std::string(10'000, 'x'));
+  queue.consume(4'000);
+  const std::size_t capacity = queue.capacity();
+  queue.rewind();
+  CHECK(queue.empty());
+  CHECK(queue.capacity() == capacity);
+  CHECK(queue.tailRoom() == capacity);
+}
