@@ -88,12 +88,39 @@ void checkCallbackFits(const Worker& worker, const Connection::Protocol* protoco
   if (wanted != nullptr && wanted != given) throwCannotListen(worker, describeMismatch(*wanted, *given));
 }
 
+/// What openListeningSocket() opens, and what it has found out for makeListener().
+class WorkerSocket final : public OpenSocket {
+ public:
+  WorkerSocket(FileDescriptor socket, std::string unixPath, const Connection::Protocol* spoken, bool udp)
+      : descriptor(std::move(socket)), protocol(spoken), isUdp(udp), unixPath_(std::move(unixPath)) {}
+  WorkerSocket(const WorkerSocket&) = delete;
+  WorkerSocket& operator=(const WorkerSocket&) = delete;
+  ~WorkerSocket() override {
+    if (const std::string path = takeFile(); !path.empty()) ::unlink(path.c_str());
+  }
+
+  int port() const noexcept override { return localAddress(descriptor.get()).port(); }
+  /// The file that whoever asks has to remove; none in a forked process, since others go on listening there.
+  std::string takeFile() {
+    std::string path = std::exchange(unixPath_, {});
+    return opener_ == ::getpid() ? path : std::string();
+  }
+
+  FileDescriptor descriptor;
+  const Connection::Protocol* protocol;
+  bool isUdp;
+
+ private:
+  std::string unixPath_;
+  pid_t opener_ = ::getpid();
+};
+
 }  // namespace
 
-std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop) {
+std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket* sibling) {
   const std::string& name = worker.socketName();
   const auto kind = worker.transport == "unix" ? AddressKind::Unix : AddressKind::Inet;
-  const Address address = parseListenAddress(name, kind);
+  Address address = parseListenAddress(name, kind);
   if (name.find("://") == std::string::npos) throwCannotListen(worker, "it begins with no scheme, as in tcp://" + name);
   if (!address.isUnix && address.port == 0 && !name.ends_with(":0")) {
     throwCannotListen(worker, "the port is missing; 0 asks for a free one");
@@ -106,26 +133,36 @@ std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop) {
   if (!isTransport) worker.protocol = address.scheme;
   const Connection::Protocol* protocol = worker.protocol.empty() ? nullptr : requireProtocol(worker.protocol);
   checkCallbackFits(worker, protocol, isUdp);
-  if (isUdp) return std::make_unique<UdpListener>(worker, loop, openDatagrams(worker, address), protocol);
-  FileDescriptor socket = openListener(worker, address);
-  return std::make_unique<TcpListener>(worker, loop, std::move(socket), address.unixPath, protocol);
+  if (sibling != nullptr) address.port = static_cast<std::uint16_t>(sibling->port());
+  return std::make_unique<WorkerSocket>(isUdp ? openDatagrams(worker, address) : openListener(worker, address),
+                                        address.unixPath, protocol, isUdp);
+}
+
+std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop, OpenSocket& socket) {
+  auto& opened = static_cast<WorkerSocket&>(socket);
+  if (opened.isUdp) {
+    return std::make_unique<UdpListener>(worker, loop, std::move(opened.descriptor), opened.protocol);
+  }
+  return std::make_unique<TcpListener>(worker, loop, std::move(opened.descriptor), opened.takeFile(), opened.protocol);
 }
 
 std::size_t heldConnections() noexcept { return Connection::detail::heldConnections; }
 
-void closeConnections(const Worker* worker, bool force) {
+void closeConnections(const Worker* worker, Closing how) {
   for (const auto& [id, connection] : ConnectionView(worker)) {
-    if (force) {
+    if (how == Closing::AtOnce) {
       connection->destroy();
     } else if (connection->getStatus() == Connection::TcpConnection::STATUS_ESTABLISHED &&
                connection->protocol.get() != nullptr && connection->protocol.get()->hasCloseCodes()) {
       connection->close(1001);
-    } else {
+    } else if (how == Closing::AfterSending) {
       connection->close();
     }
   }
   // A worker has no datagram connections: what it gave to onMessage ends with its socket.
-  if (worker == nullptr) Connection::AsyncUdpConnection::closeAll(force);
+  if (worker == nullptr && how != Closing::WhenFinished) {
+    Connection::AsyncUdpConnection::closeAll(how == Closing::AtOnce);
+  }
 }
 
 void disownConnections(const Worker& worker) noexcept {

@@ -8,28 +8,36 @@
 namespace Workerman::detail {
 namespace {
 
-constexpr std::array<std::string_view, 6> kCommands{"start", "stop", "restart", "reload", "status", "connections"};
-constexpr std::array<std::string_view, 3> kModes{"-d", "-g", "-q"};
-
-template <std::size_t N>
-std::string firstOf(const std::vector<std::string>& arguments, const std::array<std::string_view, N>& known) {
-  for (std::size_t i = 1; i < arguments.size(); ++i) {
-    if (std::find(known.begin(), known.end(), arguments[i]) != known.end()) return arguments[i];
-  }
-  return {};
-}
+constexpr std::array<std::string_view, 6> kCommands{"start",  "stop",   "restart",
+                                                    "reload", "status", "connections"};
 
 }  // namespace
 
 Command parseCommand(const std::vector<std::string>& arguments) {
-  return {firstOf(arguments, kCommands), firstOf(arguments, kModes)};
+  Command command;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (command.name.empty() && std::find(kCommands.begin(), kCommands.end(), word) != kCommands.end()) {
+      command.name = word;
+    }
+    command.isDaemon = command.isDaemon || word == "-d";
+    command.isGraceful = command.isGraceful || word == "-g";
+    command.isQuiet = command.isQuiet || word == "-q";
+  }
+  return command;
 }
 
 std::string usage(std::string_view program) {
   return "Usage: " + std::string(program) +
-         " <command>\n"
+         " <command> [mode]\n"
          "Commands:\n"
-         "start\t\tRun the workers in the foreground; Ctrl+C stops them.\n";
+         "start\t\tRun the workers in the foreground; Ctrl+C stops them.\n"
+         "\t\tWith -d as a daemon; with -q without the table of workers.\n"
+         "stop\t\tStop the workers and their master.\n"
+         "\t\tWith -g gracefully: connections may finish by themselves.\n"
+         "restart\t\tStop, then start. Takes -d, -g and -q.\n"
+         "reload\t\tReplace the workers' processes, one after the other.\n"
+         "\t\tWith -g gracefully.\n";
 }
 
 std::vector<std::string> processArguments() {

@@ -11,12 +11,14 @@ namespace Workerman::detail {
 struct Command {
   /// The first argument that names a command of ours; empty if none does.
   std::string name;
-  /// The first of "-d", "-g", "-q" among the arguments; empty if there is none.
-  std::string mode;
+  bool isDaemon = false;    ///< -d; for `status`: again and again
+  bool isGraceful = false;  ///< -g
+  bool isQuiet = false;     ///< -q
 };
 
 /// Finds the command among a program's arguments (the program's name first).
 /// What is not ours is left alone. @see Workerman manual: install/start-and-stop
+/// Differs from Workerman: all modes count, not only the first: `restart -d -g`.
 Command parseCommand(const std::vector<std::string>& arguments);
 
 std::string usage(std::string_view program);

@@ -34,10 +34,24 @@ class ConnectionLimitsBase {
 };
 std::unique_ptr<ConnectionLimitsBase> makeConnectionLimits(Worker& worker, EventLoop& loop);
 
-/// Opens the socket that `worker` names, without accepting yet.
+/// A bound socket that no loop watches yet; forked processes may share it.
+/// Closes it when destroyed; a unix socket's file goes with the process that
+/// made it.
+class OpenSocket {
+ public:
+  virtual ~OpenSocket() = default;
+  virtual int port() const noexcept = 0;
+};
+
+/// Opens the socket that `worker` names; needs no loop. `sibling`: the same
+/// address once more (with reusePort), also where the port was 0.
 /// @throws std::runtime_error naming the address and the cause;
 /// std::invalid_argument for an address, protocol or callback that does not fit.
-std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop);
+std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket* sibling = nullptr);
+
+/// Takes over what openListeningSocket() has opened and watches it with `loop`,
+/// without accepting yet.
+std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop, OpenSocket& socket);
 
 /// The topics of a worker: who has subscribed, and what waits to reach them.
 class Topics {
@@ -54,9 +68,15 @@ std::shared_ptr<Topics> makeTopics(Worker& worker);
 /// How many connections of this thread the framework holds.
 std::size_t heldConnections() noexcept;
 
+/// How a connection is ended that did not ask for it.
+enum class Closing {
+  AtOnce,
+  AfterSending,  ///< with a good-bye where the protocol has one, and what is queued
+  WhenFinished,  ///< the same where the protocol has a good-bye; others end by themselves
+};
+
 /// Starts closing what `worker` accepted; null: all connections of this thread.
-/// `force`: at once, else with good-byes and what is queued.
-void closeConnections(const Worker* worker, bool force);
+void closeConnections(const Worker* worker, Closing how);
 
 /// Makes the connections that are left of `worker` nobody's.
 void disownConnections(const Worker& worker) noexcept;

@@ -40,7 +40,12 @@ void Runtime::remove(Worker& worker) noexcept {
   timersAllowedBeforeLoop = static_cast<int>(workers_.size());
 }
 
-void Runtime::start(uv_loop_t* host, void (*prepare)(EventLoop& loop)) {
+void Runtime::keepOnly(Worker& worker) {
+  workers_ = {&worker};
+  timersAllowedBeforeLoop = 1;
+}
+
+void Runtime::start(uv_loop_t* host, const std::function<void(EventLoop&)>& prepare) {
   // Stopped, with nothing left to wait for: only the last step is missing.
   if (phase_ == Phase::Stopping && finishes_ && !loop_->isDispatching()) finish();
   if (phase_ != Phase::Idle) {
@@ -50,11 +55,11 @@ void Runtime::start(uv_loop_t* host, void (*prepare)(EventLoop& loop)) {
   }
   openLoop(host);
   try {
-    if (prepare != nullptr) prepare(*loop_);
+    if (prepare) prepare(*loop_);
     startWorkers();
   } catch (...) {
     stop(0, {});
-    closeConnections(nullptr, true);
+    closeConnections(nullptr, Closing::AtOnce);
     finish();
     throw;
   }
@@ -65,6 +70,7 @@ void Runtime::openLoop(uv_loop_t* host) {
   PostQueue::open(*loop);
   loop_ = std::move(loop);
   phase_ = Phase::Running;
+  manner_ = Manner::Ordinary;
   exitCode_ = 0;
   finishes_ = false;
   Worker::globalEvent = loop_.get();
@@ -102,33 +108,44 @@ int Runtime::run() {
   return exitCode_;
 }
 
-void Runtime::stop(int code, std::string_view log) {
-  if (phase_ == Phase::Idle) {
-    if (code != 0 && !log.empty()) detail::log(log);
-    return;
-  }
-  if (phase_ == Phase::Stopping) {
-    if (code != 0) {
-      if (!log.empty()) detail::log(log);
-      exitCode_ = code;
-    } else {
-      closeConnections(nullptr, true);
-    }
-    return;
-  }
+void Runtime::stop(int code, std::string_view log, Manner manner) {
+  if (code != 0 && !log.empty()) detail::log(log);
+  if (phase_ == Phase::Idle) return;
+  if (phase_ == Phase::Stopping) return stopAgain(code, manner);
   const DispatchScope dispatching(*loop_);
   phase_ = Phase::Stopping;
+  manner_ = manner;
   exitCode_ = code;
-  if (code != 0 && !log.empty()) detail::log(log);
-  deadline_ = std::make_unique<LoopTimer>(*loop_);
+  startDeadline();
+  forEachWorker({workers_.rbegin(), workers_.rend()}, [](Worker& worker) { worker.stop(false); });
+  closeConnections(nullptr, howToClose());
+  finishIfDone();
+}
+
+void Runtime::stopAgain(int code, Manner manner) {
+  if (code != 0) exitCode_ = code;
+  if (manner == Manner::Graceful) return;
+  const DispatchScope dispatching(*loop_);
+  if (std::exchange(manner_, Manner::Ordinary) == Manner::Graceful) {
+    startDeadline();
+    closeConnections(nullptr, howToClose());
+  } else if (code == 0) {
+    closeConnections(nullptr, Closing::AtOnce);
+  }
+}
+
+Closing Runtime::howToClose() const noexcept {
+  return isStoppingGracefully() ? Closing::WhenFinished : Closing::AfterSending;
+}
+
+void Runtime::startDeadline() {
+  if (!deadline_) deadline_ = std::make_unique<LoopTimer>(*loop_);
   const auto onDeadline = [](void* self) noexcept {
-    closeConnections(nullptr, true);
+    closeConnections(nullptr, Closing::AtOnce);
     static_cast<Runtime*>(self)->finishNow();
   };
-  deadline_->start(Worker::stopTimeout, onDeadline, this);
-  forEachWorker({workers_.rbegin(), workers_.rend()}, [](Worker& worker) { worker.stop(false); });
-  closeConnections(nullptr, false);
-  finishIfDone();
+  const bool graceful = manner_ == Manner::Graceful;
+  deadline_->start(graceful ? Worker::gracefulStopTimeout : Worker::stopTimeout, onDeadline, this);
 }
 
 void Runtime::connectionEnded() {

@@ -4,12 +4,14 @@
 /// (internal). A process that runs workers, an embedding host and, later, each
 /// forked worker use the same steps.
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "event_loop.h"
 #include "fwd.h"
+#include "listener.h"
 #include "loop_timer.h"
 
 namespace Workerman::detail {
@@ -17,15 +19,20 @@ namespace Workerman::detail {
 class Runtime {
  public:
   enum class Phase { Idle, Running, Stopping };
+  /// Graceful: connections may finish by themselves, within gracefulStopTimeout.
+  enum class Manner { Ordinary, Graceful };
 
   static Runtime& ofThisThread();
 
   const std::vector<Worker*>& workers() const noexcept { return workers_; }
   void add(Worker& worker);
   void remove(Worker& worker) noexcept;
+  /// Forgets all others: they belong to other processes.
+  void keepOnly(Worker& worker);
 
   Phase phase() const noexcept { return phase_; }
   bool isStopping() const noexcept { return phase_ == Phase::Stopping; }
+  bool isStoppingGracefully() const noexcept { return isStopping() && manner_ == Manner::Graceful; }
   int exitCode() const noexcept { return exitCode_; }
   EventLoop* loop() const noexcept { return loop_.get(); }
 
@@ -33,15 +40,19 @@ class Runtime {
   /// every worker: all sockets first, then the callbacks.
   /// @throws std::logic_error when this thread's workers run already; what a
   /// worker's listening threw, after everything is stopped again.
-  void start(uv_loop_t* host, void (*prepare)(EventLoop& loop) = nullptr);
+  void start(uv_loop_t* host, const std::function<void(EventLoop&)>& prepare = nullptr);
 
   /// Runs a loop of our own until all is stopped; gives the status.
   /// @throws std::logic_error for a host's loop, without one, and inside a callback.
   int run();
 
   /// Stops everything of this thread: workers, then connections, within
-  /// Worker::stopTimeout. Called again, it closes at once what is left.
-  void stop(int code, std::string_view log);
+  /// Worker::stopTimeout. Called again, it closes at once what is left; after a
+  /// graceful stop it first becomes an ordinary one.
+  void stop(int code, std::string_view log, Manner manner = Manner::Ordinary);
+
+  /// How the stop under way ends connections.
+  Closing howToClose() const noexcept;
 
   /// A connection is gone for good.
   void connectionEnded();
@@ -52,6 +63,8 @@ class Runtime {
   void startWorkers();
   template <class Fn>
   void forEachWorker(const std::vector<Worker*>& workers, Fn&& fn);
+  void stopAgain(int code, Manner manner);
+  void startDeadline();
   void finishIfDone();
   void finishNow();
   void finish() noexcept;
@@ -60,6 +73,7 @@ class Runtime {
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<LoopTimer> deadline_;
   Phase phase_ = Phase::Idle;
+  Manner manner_ = Manner::Ordinary;
   int exitCode_ = 0;
   bool finishes_ = false;
 };

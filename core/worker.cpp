@@ -1,18 +1,17 @@
 #include "worker.h"
 
 #include <atomic>
-#include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
 
 #include "command_line.h"
+#include "commands.h"
 #include "exceptions.h"
 #include "listener.h"
 #include "log.h"
+#include "master.h"
 #include "runtime.h"
 
 namespace Workerman {
@@ -65,10 +64,17 @@ void Worker::openSocket() {
   if (socketName_.empty() || listener_) return;
   hasRun_ = true;
   EventLoop& loop = *getEventLoop();
-  listener_ = detail::makeListener(*this, loop);
+  if (!socket_) socket_ = detail::openListeningSocket(*this);
+  listener_ = detail::makeListener(*this, loop, *socket_);
+  socket_.reset();
   if (!limits_) limits_ = detail::makeConnectionLimits(*this, loop);
   self_ = weak_from_this().lock();
   stopping = false;
+}
+
+void Worker::adopt(std::shared_ptr<detail::OpenSocket> socket) noexcept {
+  hasRun_ = true;
+  socket_ = std::move(socket);
 }
 
 void Worker::unlisten() noexcept {
@@ -98,7 +104,7 @@ void Worker::stop(bool force) {
   const auto pin = weak_from_this().lock();
   if (wasStarted) runStopCallback();
   unlisten();
-  detail::closeConnections(this, force);
+  detail::closeConnections(this, force ? detail::Closing::AtOnce : Runtime::ofThisThread().howToClose());
 }
 
 void Worker::runStopCallback() noexcept {
@@ -151,7 +157,10 @@ void Worker::embed(uv_loop_t* loop) {
 
 int Worker::runLoop() { return Runtime::ofThisThread().run(); }
 
-void Worker::stopAll(int code, std::string_view log) { Runtime::ofThisThread().stop(code, log); }
+void Worker::stopAll(int code, std::string_view log) {
+  if (auto* const master = detail::Master::ofThisProcess()) return master->stop(code, log);
+  Runtime::ofThisThread().stop(code, log);
+}
 
 const std::vector<Worker*>& Worker::getAllWorkers() noexcept { return Runtime::ofThisThread().workers(); }
 
@@ -162,7 +171,10 @@ EventLoop* Worker::getEventLoop() {
   return globalEvent;
 }
 
+bool Worker::getGracefulStop() noexcept { return Runtime::ofThisThread().isStoppingGracefully(); }
+
 int Worker::getStatus() noexcept {
+  if (const auto* const master = detail::Master::ofThisProcess()) return master->status();
   switch (Runtime::ofThisThread().phase()) {
     case Runtime::Phase::Running:
       return STATUS_RUNNING;
@@ -180,46 +192,6 @@ namespace {
 
 std::vector<std::string> givenArguments;
 
-std::string programPath() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::string("workerman") : path.string();
-}
-
-void prepareLog() {
-  auto& config = detail::logConfig();
-  config.embedded = false;
-  if (Worker::logFile.empty()) {
-    Worker::logFile = std::filesystem::path(programPath()).parent_path() / "workerman.log";
-  }
-  config.logFile = Worker::logFile;
-  config.maxSize = Worker::logFileMaxSize;
-}
-
-/// Says what the first workers ask for and a single process does not give.
-void announce(const std::string& program) {
-  Worker::log("Workerman[" + program + "] start in DEBUG mode");
-  for (const Worker* worker : Worker::getAllWorkers()) {
-    if (worker->count > 1) {
-      Worker::log("worker " + worker->name + ": count is " + std::to_string(worker->count) +
-                  ", but one process serves it in the foreground");
-    }
-  }
-}
-
-[[noreturn]] void finishProcess(int status) {
-  std::cout.flush();
-  std::cerr.flush();
-  std::exit(status);
-}
-
-void installSignals(EventLoop& loop) {
-  std::signal(SIGPIPE, SIG_IGN);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGQUIT}) {
-    loop.onSignal(signal, [] { Worker::stopAll(); });
-  }
-}
-
 }  // namespace
 
 void Worker::runAll(int argc, char** argv) {
@@ -229,29 +201,10 @@ void Worker::runAll(int argc, char** argv) {
 
 void Worker::runAll() {
   std::cout << std::unitbuf;
+  // Read now: a process title hides them.
+  if (givenArguments.empty()) givenArguments = detail::processArguments();
   const auto arguments = getArgv();
-  const std::string program = std::filesystem::path(programPath()).filename();
-  const auto asked = detail::parseCommand(arguments);
-  if (asked.name.empty()) {
-    safeEcho(detail::usage(arguments.empty() ? program : arguments[0]));
-    finishProcess(0);
-  }
-  prepareLog();
-  if (asked.name != "start" || asked.mode == "-d") {
-    log("Workerman[" + program + "] " + asked.name + (asked.mode.empty() ? "" : " " + asked.mode) +
-        ": only `start` in the foreground is available");
-    finishProcess(1);
-  }
-  auto& runtime = Runtime::ofThisThread();
-  try {
-    announce(program);
-    runtime.start(nullptr, &installSignals);
-    if (runtime.phase() == Runtime::Phase::Running) log("Press Ctrl+C to stop. Start success.");
-    finishProcess(runtime.run());
-  } catch (const std::exception& e) {
-    log("Workerman[" + program + "] " + e.what());
-    finishProcess(1);
-  }
+  detail::Invocation(detail::parseCommand(arguments), arguments.empty() ? "" : arguments[0]).run();
 }
 
 std::vector<std::string> Worker::getArgv() {

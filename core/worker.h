@@ -24,6 +24,7 @@ namespace Workerman {
 namespace detail {
 class ConnectionLimitsBase;
 class Listener;
+class OpenSocket;
 class Runtime;
 class Topics;
 }  // namespace detail
@@ -53,10 +54,16 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// The number of this worker's process, from 0.
   int id = 0;
   std::string name = "none";
-  /// How many processes serve it.
+  /// How many processes serve it with runAll(). Embedded it counts as 1.
   int count = 1;
   /// Lets several sockets listen on one address (SO_REUSEPORT).
   bool reusePort = false;
+  /// False: a reload runs onWorkerReload, but leaves its processes alone.
+  bool reloadable = true;
+  /// Whose rights its processes have; empty: those of who starts the program. Others need root.
+  std::string user;
+  /// Empty: the user's own.
+  std::string group;
   /// tcp, udp, unix or ssl; set by the scheme of the socket's name.
   std::string transport = "tcp";
   /// The scheme of a registered protocol; set by the scheme of the socket's name.
@@ -93,6 +100,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// @{
   WorkerCallback onWorkerStart;
   WorkerCallback onWorkerStop;
+  /// In each of its processes, when the program is told to reload.
+  WorkerCallback onWorkerReload;
   WorkerConnectionCallback onConnect;
   WorkerMessageCallback onMessage;
   WorkerConnectionCallback onClose;
@@ -167,17 +176,40 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   /// This thread's loop; null before runAll() or embed() and after the end.
   static constinit thread_local EventLoop* globalEvent;
+  /// As a daemon, in the background, as `start -d` does.
+  static inline bool daemonize = false;
+  /// What a daemon prints is added here.
+  static inline std::string stdoutFile = "/dev/null";
+  /// Locked by the master while it runs; empty: "workerman.NAME.pid" beside the program.
+  static inline std::string pidFile;
   /// Log lines are added here; empty: "workerman.log" beside the program.
   static inline std::string logFile;
   /// Bytes; past it the older half of the log file goes. 0: no limit.
   static inline std::uint64_t logFileMaxSize = 10 * 1024 * 1024;
-  /// Seconds that a stop may take before what is left is cut off.
+  /// Seconds that a stop may take before what is left is cut off. A process that
+  /// does not even come to that is killed a second later, with a log line.
   static inline double stopTimeout = 2;
+  /// The same for a graceful stop, in which connections may finish by
+  /// themselves. Not in Workerman, where it may take for ever.
+  static inline double gracefulStopTimeout = 30;
   /// Words that count as further arguments of the program.
   static inline std::string command;
 
-  /// Runs the workers of this thread as the command line says. Does not return:
-  /// ends with exit(status), 0 after a stop by signal, 250 after an exception.
+  /// @name In the master process, which has no loop and no connection
+  /// @{
+  /// A process of a worker has ended: the worker, the raw wait status (250 shows
+  /// as 64000, SIGKILL as 9), its process id.
+  static inline WorkerExitCallback onWorkerExit;
+  /// Before the workers are told to reload. May raise their `count`.
+  static inline MasterCallback onMasterReload;
+  /// All processes have ended, and so will this one.
+  static inline MasterCallback onMasterStop;
+  /// @}
+
+  /// Runs the workers of this thread as the command line says: a master process
+  /// that opens their sockets and has `count` processes for each of them, which
+  /// it replaces when they end. Does not return, in no process: ends with
+  /// exit(status), 0 after a stop by signal.
   [[noreturn]] static void runAll();
   [[noreturn]] static void runAll(int argc, char** argv);
 
@@ -192,7 +224,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   static int runLoop();
   /// Stops all workers and connections of this thread: onWorkerStop first, then
   /// the connections with good-byes, all within stopTimeout. `code` becomes the
-  /// exit status; `log` is logged with a code other than 0.
+  /// exit status; `log` is logged with a code other than 0. In a worker's process
+  /// the master starts a new one; in the master it ends the program.
   static void stopAll(int code = 0, std::string_view log = {});
   /// Hands `fn` to the thread that runs `loop`: the one call that is
   /// thread-safe. False once there is nobody to run it.
@@ -208,7 +241,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// One of STATUS_*, of this thread.
   static int getStatus() noexcept;
   static bool isRunning() noexcept { return getStatus() != STATUS_INITIAL; }
-  static bool getGracefulStop() noexcept { return false; }
+  /// Whether it is being stopped gracefully: connections may finish by themselves.
+  static bool getGracefulStop() noexcept;
   /// The program's arguments, and the words of `command`.
   static std::vector<std::string> getArgv();
   /// One line to the terminal and the log file. Embedded: to stderr.
@@ -228,6 +262,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   detail::Topics& topics();
   /// Opens the socket if need be, runs onWorkerStart, then accepts.
   void start();
+  /// The socket that it will listen on, which the master has opened.
+  void adopt(std::shared_ptr<detail::OpenSocket> socket) noexcept;
 
  private:
   friend class detail::Runtime;
@@ -239,6 +275,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   std::string socketName_;
   SocketContext socketContext_;
+  /// Open, and not yet listened on.
+  std::shared_ptr<detail::OpenSocket> socket_;
   std::unique_ptr<detail::Listener> listener_;
   std::shared_ptr<detail::Topics> topics_;
   std::unique_ptr<detail::ConnectionLimitsBase> limits_;

@@ -1,6 +1,6 @@
 // Sends a file in the binary protocol of binary_transfer.h, prints the receipt, ends.
 //
-//     [FILE=hello.txt] [SERVER=BinaryTransfer://127.0.0.1:8333] ./binary_transfer_client start
+//     [FILE=hello.txt] [SERVER=BinaryTransfer://127.0.0.1:8333] ./binary_transfer_client
 
 #include <cstdlib>
 #include <fstream>
@@ -42,5 +42,6 @@ int main() {
         connection->onClose = [] { Worker::stopAll(); };
         connection->connect();
     };
-    Worker::runAll();
+    Worker::embed();
+    return Worker::runLoop();
 }

@@ -1,6 +1,6 @@
 // The client's side of the same protocol, see json_nl.h: says something, prints the answer, ends.
 //
-//     [SERVER=JsonNL://127.0.0.1:1234] ./json_nl_client start
+//     [SERVER=JsonNL://127.0.0.1:1234] ./json_nl_client
 
 #include <cstdlib>
 #include <iostream>
@@ -28,5 +28,6 @@ int main() {
         connection->onClose = [] { Worker::stopAll(); };
         connection->connect();
     };
-    Worker::runAll();
+    Worker::embed();
+    return Worker::runLoop();
 }

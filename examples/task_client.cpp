@@ -1,6 +1,6 @@
 // Gives task_queue.cpp five tasks at once, prints each result when it comes, ends.
 //
-//     [QUEUE=text://127.0.0.1:12345] ./task_client start
+//     [QUEUE=text://127.0.0.1:12345] ./task_client
 
 #include <cstdlib>
 #include <iostream>
@@ -29,5 +29,6 @@ int main() {
         connection->onClose = [] { Worker::stopAll(); };
         connection->connect();
     };
-    Worker::runAll();
+    Worker::embed();
+    return Worker::runLoop();
 }

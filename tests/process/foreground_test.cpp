@@ -72,7 +72,8 @@ TEST_CASE("start: runs until SIGINT, SIGTERM or SIGHUP, then onWorkerStop and st
     app.signal(number);
     CHECK(app.wait() == 0);
     CHECK(count(app.text(), "started") == 1);
-    CHECK(count(app.text(), "stopped") == 1);
+    CHECK(count(app.text(), "stopped\n") == 2);  // onWorkerStop's, and the next
+    CHECK(count(app.text(), "Workerman[app] has been stopped\n") == 1);
     CHECK(contains(app.text(), "Workerman[app] start in DEBUG mode"));
   }
 }
@@ -106,7 +107,7 @@ TEST_CASE("start: std::cout appears at once, without a line's end, though it is 
   CHECK(app.wait() == 0);
 }
 
-TEST_CASE("start: an exception is logged with what it says, and the status is 250") {
+TEST_CASE("start: an exception is logged with what it says, and ends the worker with 250; a new one starts") {
   const Program program;
   const std::pair<std::string, std::string> cases[] = {
       {"throw", "std::runtime_error: thrown by onWorkerStart"},
@@ -117,28 +118,18 @@ TEST_CASE("start: an exception is logged with what it says, and the status is 25
     const auto& text = each.second;
     CAPTURE(how);
     ChildProcess app(program.path, {"start", how});
-    CHECK(app.wait() == 250);
-    CHECK(count(app.text(), text) == 1);
+    CHECK(app.waitFor("exit with status 64000\nstarted"));
+    app.signal(SIGINT);
+    CHECK(app.wait() == 0);
+    CHECK(contains(app.text(), text));
     CHECK(contains(program.log(), text));
     CHECK(contains(app.text(), "stopped"));
   }
   ChildProcess app(program.path, {"start", "stop-with-3"});
-  CHECK(app.wait() == 3);
-  CHECK(contains(app.text(), "three"));
-}
-
-TEST_CASE(
-    "command line: what one process in the foreground does not offer is said, with a status that tells") {
-  const Program program;
-  const std::vector<std::string> cases[] = {{"stop"},        {"restart"},     {"reload"},    {"status"},
-                                            {"start", "-d"}, {"connections"}, {"stop", "-g"}};
-  for (const auto& arguments : cases) {
-    CAPTURE(arguments.front());
-    ChildProcess app(program.path, arguments);
-    CHECK(app.wait() == 1);
-    CHECK(contains(app.text(), "only `start` in the foreground is available"));
-    CHECK_FALSE(contains(app.text(), "started"));
-  }
+  CHECK(app.waitFor("three\nstopped\n"));
+  CHECK(app.waitFor("exit with status 768\nstarted"));
+  app.signal(SIGINT);
+  CHECK(app.wait() == 0);
 }
 
 TEST_CASE("command line: all arguments reach getArgv, with those of Worker::command") {

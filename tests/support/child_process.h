@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ class ChildProcess {
     ::close(output_);
   }
 
+  int pid() const { return pid_; }
   void signal(int number) const { REQUIRE(::kill(pid_, number) == 0); }
 
   /// Reads until the output holds `text`; a failed check if it does not come.
@@ -56,6 +58,15 @@ class ChildProcess {
     const bool isThere = text_.find(text) != std::string::npos;
     CHECK_MESSAGE(isThere, "waited for '", text, "', got: ", text_);
     return isThere;
+  }
+
+  /// Reads until the output is as wanted; false if it does not become so.
+  bool waitUntil(const std::function<bool(const std::string&)>& isAsWanted, double seconds = 20) {
+    const Deadline deadline(seconds);
+    while (!isAsWanted(text_)) {
+      if (!readSome(deadline)) return false;
+    }
+    return true;
   }
 
   /// Waits for a line that has `begin`; gives what follows it there.

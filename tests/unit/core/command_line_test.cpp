@@ -8,30 +8,31 @@
 using namespace Workerman::detail;
 
 TEST_CASE(
-    "command line: the first command and the first mode count, wherever they stand (Workerman's "
-    "parseCommand)") {
+    "command line: the first command and every mode count, wherever they stand (Workerman's parseCommand)") {
   const struct {
     std::vector<std::string> arguments;
-    std::string command, mode;
+    std::string command, modes;
   } cases[] = {
       {{}, "", ""},
       {{"app"}, "", ""},
       {{"app", "start"}, "start", ""},
-      {{"app", "start", "-d"}, "start", "-d"},
-      {{"app", "-d", "start"}, "start", "-d"},
-      {{"app", "--port=80", "start", "name", "-g"}, "start", "-g"},
+      {{"app", "start", "-d"}, "start", "d"},
+      {{"app", "-d", "start"}, "start", "d"},
+      {{"app", "--port=80", "start", "name", "-g"}, "start", "g"},
       {{"app", "stop", "start"}, "stop", ""},
-      {{"app", "restart", "-g", "-d"}, "restart", "-g"},
+      {{"app", "restart", "-g", "-d"}, "restart", "dg"},
+      {{"app", "restart", "-d", "-q", "-g"}, "restart", "dgq"},
       {{"app", "reload"}, "reload", ""},
-      {{"app", "status", "-d"}, "status", "-d"},
+      {{"app", "status", "-d"}, "status", "d"},
       {{"app", "connections"}, "connections", ""},
-      {{"app", "start", "-q"}, "start", "-q"},
+      {{"app", "start", "-q"}, "start", "q"},
       {{"app", "START"}, "", ""},
       {{"app", "start "}, "", ""},
       {{"app", ""}, "", ""},
-      {{"app", "--", "-x"}, "", ""},
+      {{"app", "--", "-x", "-dg"}, "", ""},
       {{"start"}, "", ""},
       {{"start", "stop"}, "stop", ""},
+      {{"-d", "start"}, "start", ""},
   };
   for (const auto& c : cases) {
     std::string line;
@@ -39,7 +40,9 @@ TEST_CASE(
     CAPTURE(line);
     const Command command = parseCommand(c.arguments);
     CHECK(command.name == c.command);
-    CHECK(command.mode == c.mode);
+    CHECK(command.isDaemon == (c.modes.find('d') != std::string::npos));
+    CHECK(command.isGraceful == (c.modes.find('g') != std::string::npos));
+    CHECK(command.isQuiet == (c.modes.find('q') != std::string::npos));
   }
 }
 

@@ -1,0 +1,179 @@
+#include "commands.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <system_error>
+
+#include "daemon.h"
+#include "log.h"
+#include "master.h"
+#include "pid_file.h"
+#include "process_title.h"
+#include "status_report.h"
+#include "worker.h"
+#include "worker_process.h"
+
+namespace Workerman::detail {
+namespace {
+
+/// How often a process that is to end is looked at.
+constexpr int kPollMilliseconds = 10;
+/// How much longer than its own limit a stop may take.
+constexpr double kStopMargin = 3;
+
+/// One that waits to be reaped has ended.
+bool runs(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t name = stat.rfind(')');
+  return name != std::string::npos && name + 2 < stat.size() && stat[name + 2] != 'Z' &&
+         stat[name + 2] != 'X';
+}
+
+/// Both have to be over: the process itself, and its hold on the file.
+bool hasEnded(int pid) {
+  return findMaster(Worker::pidFile).pid != pid && !runs(pid);
+}
+
+}  // namespace
+
+std::string programPath() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::string("workerman") : path.string();
+}
+
+Invocation::Invocation(Command command, std::string calledAs)
+    : command_(std::move(command)),
+      calledAs_(std::move(calledAs)),
+      program_(std::filesystem::path(programPath()).filename()) {
+  if (calledAs_.empty()) calledAs_ = program_;
+}
+
+void Invocation::logLine(const std::string& text) const {
+  log("Workerman[" + program_ + "] " + text);
+}
+
+void Invocation::fail(const std::string& why) {
+  logLine(why);
+  finishProcess(1);
+}
+
+void Invocation::run() {
+  if (command_.name.empty()) {
+    safeEcho(usage(calledAs_));
+    finishProcess(0);
+  }
+  prepareFiles();
+  if (command_.name == "start") start();
+  if (command_.name == "status" || command_.name == "connections") {
+    fail(command_.name + " is not available");
+  }
+  logLine(command_.name);
+  if (command_.name == "reload") reload();
+  stop();
+  if (command_.name == "stop") finishProcess(0);
+  serve();
+}
+
+/// Beside the program, unless it says otherwise; absolute, since a daemon may change its folder.
+void Invocation::prepareFiles() const {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(programPath()).parent_path();
+  const auto settle = [](std::string& file, const fs::path& usual) {
+    file = fs::absolute(file.empty() ? usual : fs::path(file));
+  };
+  settle(Worker::pidFile, folder / ("workerman." + program_ + ".pid"));
+  settle(Worker::logFile, folder / "workerman.log");
+  auto& config = logConfig();
+  config.embedded = false;
+  config.logFile = Worker::logFile;
+  config.maxSize = Worker::logFileMaxSize;
+}
+
+// -- start --------------------------------------------------------------------------
+
+void Invocation::start() {
+  const bool daemonize = command_.isDaemon || Worker::daemonize;
+  logLine(std::string("start in ") + (daemonize ? "DAEMON" : "DEBUG") + " mode");
+  if (const auto running = findMaster(Worker::pidFile); running.isLocked) fail("already running");
+  serve();
+}
+
+void Invocation::serve() {
+  Readiness readiness;
+  try {
+    Worker::daemonize = Worker::daemonize || command_.isDaemon;
+    if (Worker::daemonize) {
+      std::cout.flush();
+      std::fflush(nullptr);
+      Detached detached = detach();
+      if (!detached.isDaemon) {
+        if (!detached.outcome.why.empty()) safeEcho(detached.outcome.why + "\n");
+        if (detached.outcome.status == 0 && !command_.isQuiet) safeEcho(startedLine(calledAs_, true, false));
+        finishProcess(detached.outcome.status);
+      }
+      readiness = std::move(detached.readiness);
+      logConfig().daemonize = true;
+    }
+    Master master(program_, PidFile::take(Worker::pidFile));
+    master.openSockets();
+    setProcessTitle(masterTitle(programPath()));
+    if (!command_.isQuiet) {
+      safeEcho(startupTable(master.report()), true);
+      if (!Worker::daemonize) safeEcho(startedLine(calledAs_, false, !Worker::command.empty()));
+    }
+    if (Worker::daemonize) redirectStdio(Worker::stdoutFile);
+    finishProcess(master.run(std::move(readiness)));
+  } catch (const std::exception& e) {
+    const std::string why = "Workerman[" + program_ + "] " + e.what();
+    log(why);
+    readiness.failed(1, why);
+    finishProcess(1);
+  }
+}
+
+// -- of those that run already ------------------------------------------------------
+
+int Invocation::requireMaster() {
+  const auto running = findMaster(Worker::pidFile);
+  if (running.pid == 0) fail(running.isLocked ? running.why : "not run");
+  return running.pid;
+}
+
+/// Also the first half of a restart, which takes none that runs for stopped.
+void Invocation::stop() {
+  const bool isRestart = command_.name == "restart";
+  if (isRestart && !findMaster(Worker::pidFile).isLocked) return;
+  const int pid = requireMaster();
+  logLine(command_.isGraceful ? "is gracefully stopping ..." : "is stopping ...");
+  if (::kill(pid, command_.isGraceful ? SIGQUIT : SIGINT) != 0 && errno != ESRCH) {
+    fail("cannot be stopped: process " + std::to_string(pid) + ": " + std::system_category().message(errno));
+  }
+  const double limit =
+      (command_.isGraceful ? Worker::gracefulStopTimeout : Worker::stopTimeout) + kStopMargin;
+  const auto end = Clock::now() + seconds(limit);
+  while (!hasEnded(pid)) {
+    if (Clock::now() > end) fail("stop fail");
+    ::poll(nullptr, 0, kPollMilliseconds);
+  }
+  logLine("stop success");
+}
+
+void Invocation::reload() {
+  const int pid = requireMaster();
+  if (::kill(pid, command_.isGraceful ? SIGUSR2 : SIGUSR1) != 0) {
+    fail("cannot be reloaded: process " + std::to_string(pid) + ": " + std::system_category().message(errno));
+  }
+  finishProcess(0);
+}
+
+}  // namespace Workerman::detail

@@ -1,0 +1,107 @@
+#pragma once
+
+/// The process that has the workers' processes, and does no work itself
+/// (internal).
+
+#include <cstdint>
+#include <ctime>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon.h"
+#include "pid_file.h"
+#include "process_signals.h"
+#include "status_report.h"
+#include "worker_process.h"
+#include "worker_slot.h"
+
+namespace Workerman::detail {
+
+/// Holds the listening sockets, so that nobody is refused while processes come
+/// and go; forks, watches, replaces, reloads and stops them. Has no loop, no
+/// thread and no connection, so that a fork copies none.
+class Master {
+ public:
+  /// `program`: the name in log lines.
+  Master(std::string program, PidFile pidFile);
+  Master(const Master&) = delete;
+  Master& operator=(const Master&) = delete;
+  ~Master();
+
+  /// That of this process; null in a worker's, and where there is none.
+  static Master* ofThisProcess() noexcept;
+
+  /// Opens the sockets of this thread's workers and looks up their users.
+  /// @throws as openListeningSocket() and findIdentity()
+  void openSockets();
+  /// Forks the processes and keeps them until all is stopped; gives the status
+  /// to exit with. Does not return in a worker's process. `launcher` is told
+  /// once every worker has started; if one ends before that, it is told so, and
+  /// all of them are stopped.
+  int run(Readiness launcher);
+  /// Stops all processes; run() returns when they have ended.
+  void stop(int code, std::string_view log, StopLevel level = StopLevel::Ordinary);
+
+  /// What there is to say of the workers.
+  GlobalStatus report() const;
+
+  /// One of Worker::STATUS_*
+  int status() const noexcept;
+
+ private:
+  enum class Phase { Starting, Running, Reloading, Stopping };
+
+  void addSlots(Worker& worker);
+  void fork(WorkerSlot& slot);
+  void forkAllDue();
+  void waitForNews();
+  std::optional<Clock::time_point> nextDeadline() const;
+  void onSignal(int signal);
+  void reap();
+  void onEnd(WorkerSlot& slot, int status);
+  void planNextStart(WorkerSlot& slot);
+  void noteReady();
+  void failStart(const std::string& why);
+  [[noreturn]] void becomeWorker(const WorkerSlot& slot, pid_t master);
+  void tell(WorkerSlot& slot, int signal, bool graceful);
+  void killOverdue();
+  void startReload(bool graceful);
+  void continueReload();
+  bool hasProcesses() const noexcept;
+  void logLine(std::string_view text) const;
+
+  std::string program_;
+  PidFile pidFile_;
+  std::optional<Readiness> launcher_;
+  SignalQueue signals_;
+  WorkerLink link_;
+  /// A deque, as onMasterReload may have it grow while one of them is looked at.
+  std::deque<WorkerSlot> slots_;
+  Phase phase_ = Phase::Starting;
+  StopLevel level_ = StopLevel::None;
+  int exitCode_ = 0;
+  std::int64_t startTime_ = std::time(nullptr);
+  /// How often which raw status was seen.
+  std::map<Worker*, std::map<int, std::uint64_t>> exitStatuses_;
+
+  /// @name The reload under way
+  /// @{
+  struct Step {
+    WorkerSlot* slot;
+    pid_t pid;
+    /// The new process has this long to become ready.
+    std::optional<Clock::time_point> readyBy{};
+  };
+  std::deque<Step> toReload_;
+  bool isGraceful_ = false;
+  bool isTold_ = false;
+  /// Asked for meanwhile: gracefully or not.
+  std::optional<bool> reloadAgain_;
+  /// @}
+};
+
+}  // namespace Workerman::detail

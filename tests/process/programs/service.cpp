@@ -1,0 +1,77 @@
+// What the tests of master and workers run: a text service, told by NAME=VALUE arguments how to behave.
+//   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
+//                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
+
+#include <unistd.h>
+#include <workerman/workerman.h>
+
+#include <iostream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+using Workerman::Worker;
+
+namespace {
+
+std::string option(const std::string& name, const std::string& otherwise = "") {
+  for (const auto& argument : Worker::getArgv()) {
+    if (argument.starts_with(name + "=")) return argument.substr(name.size() + 1);
+  }
+  return otherwise;
+}
+
+/// One write for a line: several processes share the output.
+template <class... Parts>
+void say(const Parts&... parts) {
+  std::ostringstream line;
+  ((line << parts << ' '), ...) << '\n';
+  std::cout << line.str();
+}
+
+template <class Connection>
+void answer(Worker* worker, Connection connection, std::string_view question) {
+  if (question == "who") connection->send(std::to_string(worker->id) + " " + std::to_string(::getpid()));
+  if (question == "graceful") connection->send(Worker::getGracefulStop() ? "yes" : "no");
+  if (question == "stuck") {
+    connection->send("stuck");
+    connection->pauseRecv();
+    Workerman::Timer::delay(0, [] {
+      for (;;) ::pause();
+    });
+  }
+  if (question == "throw") throw std::runtime_error("asked to");
+}
+
+}  // namespace
+
+int main() {
+  Worker worker(option("listen", "text://127.0.0.1:0"));
+  worker.name = "service";
+  worker.count = std::stoi(option("count", "1"));
+  worker.reusePort = option("reuse-port") == "1";
+  Worker::stdoutFile = option("stdout", "/dev/null");
+  Worker::pidFile = option("pid-file");
+  worker.user = option("user");
+  worker.reloadable = option("reloadable") != "0";
+  Worker::stopTimeout = std::stod(option("stop-timeout", "2"));
+  Worker::gracefulStopTimeout = std::stod(option("graceful-timeout", "30"));
+  worker.onWorkerStart = [](Worker* self) {
+    if (option("crash") == "1") throw std::runtime_error("crash");
+    say("start", self->id, ::getpid(), self->getListenPort(), "of", Worker::getAllWorkers().size(), "uid",
+        ::getuid());
+  };
+  worker.onWorkerStop = [](Worker* self) { say("stop", self->id, ::getpid()); };
+  worker.onWorkerReload = [](Worker* self) { say("reload", self->id, ::getpid()); };
+  worker.onMessage = [&worker](auto connection, auto text) { answer(&worker, connection, text); };
+  Worker other;
+  other.name = "other";
+  other.onWorkerStart = [](Worker* self) { say("other", self->id, ::getpid()); };
+  Worker::onWorkerExit = [](Worker* self, int status, int pid) { say("exit", self->name, status, pid); };
+  Worker::onMasterReload = [&worker] {
+    worker.count = std::stoi(option("grow", std::to_string(worker.count)));
+    say("master reload", ::getpid());
+  };
+  Worker::onMasterStop = [] { say("master stop", ::getpid()); };
+  Worker::runAll();
+}
