@@ -39,6 +39,14 @@ void closeIdle(TcpConnection& connection) {
   }
 }
 
+/// The worker's connection of that id while its opening handshake is not done; else null.
+TcpConnectionPtr stillOpening(const Worker& worker, std::int64_t id) {
+  const auto found = worker.connections.find(id);
+  if (found == worker.connections.end()) return nullptr;
+  const Protocol* spoken = found->second->protocol.get();
+  return spoken != nullptr && spoken->isOpening(*found->second) ? found->second : nullptr;
+}
+
 }  // namespace
 
 bool Burst::begins(std::uint64_t nowMilliseconds) noexcept {
@@ -149,11 +157,9 @@ void ConnectionLimits::endOverdue() {
     return !(limit > 0) || static_cast<double>(now() - entry.since) >= limit * 1000;
   };
   while (!opening_.empty()) {
-    const auto found = worker_.connections.find(opening_.front().id);
-    const bool isOpening = found != worker_.connections.end() && found->second->protocol.get() != nullptr &&
-                           found->second->protocol.get()->isOpening(*found->second);
-    if (isOpening && !isOver(opening_.front())) break;
-    if (isOpening && limit > 0) overdue.push_back(found->second);
+    const TcpConnectionPtr connection = stillOpening(worker_, opening_.front().id);
+    if (connection && !isOver(opening_.front())) break;
+    if (connection && limit > 0) overdue.push_back(connection);
     opening_.pop_front();
   }
   if (!opening_.empty()) {
@@ -172,11 +178,7 @@ void ConnectionLimits::endOverdue() {
 
 /// Keeps the entries fewer than twice the connections that are opening.
 void ConnectionLimits::forgetOpened() {
-  std::erase_if(opening_, [this](const Opening& entry) {
-    const auto found = worker_.connections.find(entry.id);
-    return found == worker_.connections.end() || found->second->protocol.get() == nullptr ||
-           !found->second->protocol.get()->isOpening(*found->second);
-  });
+  std::erase_if(opening_, [this](const Opening& entry) { return stillOpening(worker_, entry.id) == nullptr; });
   openingLimit_ = opening_.size() * 2 + kOpeningSlack;
 }
 

@@ -7,30 +7,21 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "support/captured_stderr.h"
 #include "support/loop_fixture.h"
 #include "support/raw_peer.h"
+#include "support/temporary_folder.h"
 
 using namespace Workerman;
 using namespace Workerman::Connection;
 using testing::CapturedStderr;
 using testing::LoopFixture;
+using testing::TemporaryFolder;
 
 namespace {
-
-struct TemporaryFolder {
-  TemporaryFolder() {
-    char name[] = "/tmp/workerman-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 double cpuSeconds() {
   rusage used{};

@@ -1,6 +1,5 @@
 /// How many connections a worker takes: in all, and from one address.
 
-#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -8,6 +7,7 @@
 #include "support/captured_stderr.h"
 #include "support/loop_fixture.h"
 #include "support/raw_peer.h"
+#include "support/temporary_folder.h"
 
 using namespace Workerman;
 using namespace Workerman::Connection;
@@ -178,9 +178,8 @@ TEST_CASE("limits: IPv6 counts by address; a unix socket has none and is only li
     CHECK(worker->connections.size() == 1);
   }
   SUBCASE("unix") {
-    char folder[] = "/tmp/workerman-XXXXXX";
-    REQUIRE(::mkdtemp(folder) != nullptr);
-    const std::string path = std::string(folder) + "/limits.sock";
+    const testing::TemporaryFolder folder;
+    const std::string path = folder.path + "/limits.sock";
     const auto worker = std::make_shared<Worker>("unix://" + path);
     worker->maxConnectionsPerIp = 1;
     worker->maxConnections = 3;
@@ -195,7 +194,6 @@ TEST_CASE("limits: IPv6 counts by address; a unix socket has none and is only li
     CHECK(worker->connections.size() == 3);
     CHECK(output.text().find("a unix socket is refused, maxConnections") != std::string::npos);
     worker->stop();
-    std::filesystem::remove_all(folder);
   }
 }
 

@@ -14,24 +14,15 @@
 
 #include "support/captured_stderr.h"
 #include "support/loop_fixture.h"
+#include "support/temporary_folder.h"
 
 using namespace Workerman;
 using namespace Workerman::Connection;
 using testing::CapturedStderr;
 using testing::LoopFixture;
+using testing::TemporaryFolder;
 
 namespace {
-
-/// A folder that goes with the test.
-struct TemporaryFolder {
-  TemporaryFolder() {
-    char name[] = "/tmp/workerman-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 /// A unix socket that listens, or only its file when the socket is closed.
 int bindUnix(const std::string& path) {
