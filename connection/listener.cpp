@@ -3,6 +3,7 @@
 
 #include "../core/listener.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,17 @@ FileDescriptor openDatagrams(const Worker& worker, const Address& address) {
   return socket;
 }
 
+/// Gives a socket that another process has opened the options of one that we open.
+FileDescriptor adopt(const Worker& worker, int fd, bool isUdp) {
+  const auto& options = worker.socketContext().socket;
+  const int on = 1;
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  if (worker.reusePort || options.so_reuseport) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (isUdp && options.so_broadcast) ::setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+  if (!isUdp && options.backlog) ::listen(fd, *options.backlog);
+  return FileDescriptor(fd);
+}
+
 void checkCallbackFits(const Worker& worker, const Connection::Protocol* protocol, bool isUdp) {
   const HandleKind takes = worker.onMessage.handleKind();
   if (!isUdp && takes == HandleKind::udp) {
@@ -100,6 +112,9 @@ class WorkerSocket final : public OpenSocket {
   }
 
   int port() const noexcept override { return localAddress(descriptor.get()).port(); }
+  InheritedSocket inheritance() const noexcept override {
+    return {descriptor.get(), !unixPath_.empty(), anyPort};
+  }
   /// The file that whoever asks has to remove; none in a forked process, since others go on listening there.
   std::string takeFile() {
     std::string path = std::exchange(unixPath_, {});
@@ -109,6 +124,7 @@ class WorkerSocket final : public OpenSocket {
   FileDescriptor descriptor;
   const Connection::Protocol* protocol;
   bool isUdp;
+  bool anyPort = false;
 
  private:
   std::string unixPath_;
@@ -117,7 +133,8 @@ class WorkerSocket final : public OpenSocket {
 
 }  // namespace
 
-std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket* sibling) {
+std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket* sibling,
+                                                InheritedSockets* inherited) {
   const std::string& name = worker.socketName();
   const auto kind = worker.transport == "unix" ? AddressKind::Unix : AddressKind::Inet;
   Address address = parseListenAddress(name, kind);
@@ -134,8 +151,19 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
   const Connection::Protocol* protocol = worker.protocol.empty() ? nullptr : requireProtocol(worker.protocol);
   checkCallbackFits(worker, protocol, isUdp);
   if (sibling != nullptr) address.port = static_cast<std::uint16_t>(sibling->port());
-  return std::make_unique<WorkerSocket>(isUdp ? openDatagrams(worker, address) : openListener(worker, address),
-                                        address.unixPath, protocol, isUdp);
+  InheritedSocket given;
+  if (inherited != nullptr) {
+    const SocketAddress where = whereToListen(worker, address);
+    given = inherited->take(isUdp ? SOCK_DGRAM : SOCK_STREAM, where.get(), where.length());
+  }
+  const bool isNew = given.fd < 0;
+  FileDescriptor socket = !isNew ? adopt(worker, given.fd, isUdp)
+                          : isUdp ? openDatagrams(worker, address)
+                                  : openListener(worker, address);
+  const std::string ownFile = isNew || given.ownsFile ? address.unixPath : std::string();
+  auto opened = std::make_unique<WorkerSocket>(std::move(socket), ownFile, protocol, isUdp);
+  opened->anyPort = !address.isUnix && address.port == 0;
+  return opened;
 }
 
 std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop, OpenSocket& socket) {

@@ -110,6 +110,8 @@ void Invocation::start() {
 
 void Invocation::serve() {
   Readiness readiness;
+  // Before detaching, as they are meant for this process.
+  InheritedSockets inherited = InheritedSockets::ofServiceManager();
   try {
     Worker::daemonize = Worker::daemonize || command_.isDaemon;
     if (Worker::daemonize) {
@@ -124,7 +126,7 @@ void Invocation::serve() {
       readiness = std::move(detached.readiness);
       logConfig().daemonize = true;
     }
-    Master master(program_, PidFile::take(Worker::pidFile));
+    Master master(program_, PidFile::take(Worker::pidFile), std::move(inherited));
     master.openSockets();
     setProcessTitle(masterTitle(programPath()));
     if (!command_.isQuiet) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "fwd.h"
+#include "inherited_sockets.h"
 #include "message.h"
 
 namespace Workerman::detail {
@@ -41,13 +42,17 @@ class OpenSocket {
  public:
   virtual ~OpenSocket() = default;
   virtual int port() const noexcept = 0;
+  /// What the next process has to know of it, should it inherit it. Still closed here.
+  virtual InheritedSocket inheritance() const noexcept = 0;
 };
 
 /// Opens the socket that `worker` names; needs no loop. `sibling`: the same
-/// address once more (with reusePort), also where the port was 0.
+/// address once more (with reusePort), also where the port was 0. `inherited`:
+/// one of these is taken, if one fits, rather than a new one made.
 /// @throws std::runtime_error naming the address and the cause;
 /// std::invalid_argument for an address, protocol or callback that does not fit.
-std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket* sibling = nullptr);
+std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket* sibling = nullptr,
+                                                InheritedSockets* inherited = nullptr);
 
 /// Takes over what openListeningSocket() has opened and watches it with `loop`,
 /// without accepting yet.

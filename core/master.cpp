@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <system_error>
 
@@ -14,6 +15,7 @@
 #include "listener.h"
 #include "log.h"
 #include "runtime.h"
+#include "systemd.h"
 #include "worker.h"
 
 namespace Workerman::detail {
@@ -23,8 +25,6 @@ constinit thread_local Master* master = nullptr;
 
 /// A process cuts off what is left at its time limit, and then has this long to end.
 constexpr double kGraceSeconds = 1;
-/// How long a reload waits for a new process before it goes on to the next.
-constexpr std::chrono::seconds kReadyLimit{10};
 /// After a fork that the system refused.
 constexpr std::chrono::seconds kForkPause{1};
 
@@ -45,8 +45,8 @@ Master* Master::ofThisProcess() noexcept {
   return master;
 }
 
-Master::Master(std::string program, PidFile pidFile)
-    : program_(std::move(program)), pidFile_(std::move(pidFile)) {
+Master::Master(std::string program, PidFile pidFile, InheritedSockets inherited)
+    : program_(std::move(program)), pidFile_(std::move(pidFile)), inherited_(std::move(inherited)) {
   master = this;
 }
 
@@ -77,6 +77,7 @@ int Master::status() const noexcept {
 
 void Master::openSockets() {
   for (Worker* const worker : Runtime::ofThisThread().workers()) addSlots(*worker);
+  inherited_.closeUnwanted();
 }
 
 /// As many as `count` says, if there are fewer.
@@ -101,7 +102,7 @@ void Master::addSlots(Worker& worker) {
     slot.id = has;
     slot.identity = identity;
     if (!worker.socketName().empty() && (!first || worker.reusePort)) {
-      slot.socket = openListeningSocket(worker, first.get());
+      slot.socket = openListeningSocket(worker, first.get(), &inherited_);
       if (!first) first = slot.socket;
     } else {
       slot.socket = first;
@@ -133,7 +134,9 @@ void Master::fork(WorkerSlot& slot) {
 void Master::becomeWorker(const WorkerSlot& slot, pid_t self) {
   const WorkerSlot own = slot;
   pidFile_.leaveToMaster();
-  if (launcher_) launcher_->close();
+  launcher_.close();
+  // It is the master who talks to the service manager.
+  ::unsetenv("NOTIFY_SOCKET");
   master = nullptr;
   slots_.clear();
   serveWorker(own, link_, signals_, self);
@@ -164,7 +167,7 @@ void Master::reap() {
 void Master::onEnd(WorkerSlot& slot, int status) {
   if (status != 0) log(nameOf(slot) + " exit with status " + std::to_string(status));
   ++exitStatuses_[slot.worker][status];
-  if (launcher_ && Worker::daemonize) {
+  if (!isUp_ && Worker::daemonize && !slot.wasTold) {
     failStart(nameOf(slot) + " ended before all had started, with status " + std::to_string(status));
   }
   const pid_t pid = std::exchange(slot.pid, 0);
@@ -198,15 +201,25 @@ void Master::noteReady() {
     }
   }
   const auto isReady = [](const WorkerSlot& slot) { return slot.isReady; };
-  if (!launcher_ || !std::all_of(slots_.begin(), slots_.end(), isReady)) return;
-  launcher_->ready();
-  launcher_.reset();
+  if (isUp_ || phase_ == Phase::Stopping || !std::all_of(slots_.begin(), slots_.end(), isReady)) return;
+  isUp_ = true;
+  launcher_.ready();
+  notifyReady();
+}
+
+void Master::notifyReady() const {
+  const auto processes =
+      std::count_if(slots_.begin(), slots_.end(), [](const WorkerSlot& slot) { return slot.pid != 0; });
+  std::string state = "READY=1\nSTATUS=" + std::to_string(processes) + " processes serve " +
+                      std::to_string(Runtime::ofThisThread().workers().size()) + " workers";
+  // A daemon is not the process that the service manager has started.
+  if (Worker::daemonize) state += "\nMAINPID=" + std::to_string(::getpid());
+  notifyServiceManager(state);
 }
 
 void Master::failStart(const std::string& why) {
-  launcher_->failed(
+  launcher_.failed(
       1, "Workerman[" + program_ + "] start fail: " + why + "; the log may tell more: " + Worker::logFile);
-  launcher_.reset();
   stop(1, "start fail");
 }
 
@@ -293,6 +306,7 @@ void Master::stop(int code, std::string_view log, StopLevel level) {
   if (code != 0) exitCode_ = code;
   if (phase_ != Phase::Stopping) {
     phase_ = Phase::Stopping;
+    notifyServiceManager("STOPPING=1");
     toReload_.clear();
     if (!log.empty()) logLine(log);
     logLine(code == 0 ? "stopping" : "stopping, code [" + std::to_string(code) + "]");
@@ -306,57 +320,6 @@ void Master::stop(int code, std::string_view log, StopLevel level) {
     slot.startAt.reset();
     if (slot.pid != 0)
       tell(slot, level == StopLevel::Graceful ? SIGQUIT : SIGINT, level == StopLevel::Graceful);
-  }
-}
-
-// -- reload -------------------------------------------------------------------------
-
-void Master::startReload(bool graceful) {
-  // Differs from Workerman: one that is asked for during another is not lost, but follows it.
-  if (phase_ == Phase::Reloading) reloadAgain_ = graceful;
-  if (phase_ != Phase::Running) return;
-  logLine("reloading");
-  phase_ = Phase::Reloading;
-  isGraceful_ = graceful;
-  isTold_ = false;
-  try {
-    Worker::onMasterReload();
-    for (Worker* const worker : Runtime::ofThisThread().workers()) addSlots(*worker);
-  } catch (...) {
-    return withCurrentException([&](const std::exception& e) { stop(250, describe(e)); });
-  }
-  for (WorkerSlot& slot : slots_) {
-    if (slot.pid == 0) continue;
-    if (slot.worker->reloadable) {
-      toReload_.push_back({&slot, slot.pid});
-    } else {
-      ::kill(slot.pid, graceful ? SIGUSR2 : SIGUSR1);
-    }
-  }
-}
-
-/// One process after the other: the next is told once the new one in the place of the last is ready.
-void Master::continueReload() {
-  while (!toReload_.empty()) {
-    auto& [slot, pid, readyBy] = toReload_.front();
-    if (!isTold_ && slot->pid == pid) {
-      tell(*slot, isGraceful_ ? SIGUSR2 : SIGUSR1, isGraceful_);
-      isTold_ = true;
-    }
-    if (slot->pid == pid) return;
-    if (isTold_ && !slot->isReady && (slot->pid != 0 || slot->startAt)) {
-      if (!readyBy) readyBy = Clock::now() + kReadyLimit;
-      if (Clock::now() < *readyBy) return;
-      log("worker[" + slot->worker->name + "] is not ready after " + std::to_string(kReadyLimit.count()) +
-          " seconds: the reload goes on with the next process");
-    }
-    toReload_.pop_front();
-    isTold_ = false;
-  }
-  phase_ = Phase::Running;
-  if (const auto again = std::exchange(reloadAgain_, std::nullopt)) {
-    startReload(*again);
-    if (phase_ == Phase::Reloading) continueReload();
   }
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon.h"
+#include "inherited_sockets.h"
 #include "pid_file.h"
 #include "process_signals.h"
 #include "status_report.h"
@@ -26,8 +27,8 @@ namespace Workerman::detail {
 /// thread and no connection, so that a fork copies none.
 class Master {
  public:
-  /// `program`: the name in log lines.
-  Master(std::string program, PidFile pidFile);
+  /// `program`: the name in log lines. `inherited`: what openSockets() need not open.
+  Master(std::string program, PidFile pidFile, InheritedSockets inherited);
   Master(const Master&) = delete;
   Master& operator=(const Master&) = delete;
   ~Master();
@@ -65,6 +66,7 @@ class Master {
   void onEnd(WorkerSlot& slot, int status);
   void planNextStart(WorkerSlot& slot);
   void noteReady();
+  void notifyReady() const;
   void failStart(const std::string& why);
   [[noreturn]] void becomeWorker(const WorkerSlot& slot, pid_t master);
   void tell(WorkerSlot& slot, int signal, bool graceful);
@@ -76,7 +78,10 @@ class Master {
 
   std::string program_;
   PidFile pidFile_;
-  std::optional<Readiness> launcher_;
+  InheritedSockets inherited_;
+  Readiness launcher_;
+  /// All workers have been ready at the same time.
+  bool isUp_ = false;
   SignalQueue signals_;
   WorkerLink link_;
   /// A deque, as onMasterReload may have it grow while one of them is looked at.

@@ -103,14 +103,21 @@ std::vector<int> takeListenFds() {
   return fds;
 }
 
+bool isListeningSocket(int fd, int type) noexcept {
+  int boundType = 0, listens = 0;
+  socklen_t size = sizeof boundType;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &boundType, &size) != 0 || boundType != type) return false;
+  size = sizeof listens;
+  return type != SOCK_STREAM ||
+         (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0);
+}
+
 int findListenFd(const std::vector<int>& fds, int type, const sockaddr* address, socklen_t size) noexcept {
   for (std::size_t i = 0; i < fds.size(); ++i) {
     sockaddr_storage bound{};
     socklen_t boundSize = sizeof bound;
-    int boundType = 0;
-    socklen_t typeSize = sizeof boundType;
-    if (::getsockname(fds[i], reinterpret_cast<sockaddr*>(&bound), &boundSize) == 0 &&
-        ::getsockopt(fds[i], SOL_SOCKET, SO_TYPE, &boundType, &typeSize) == 0 && boundType == type &&
+    if (isListeningSocket(fds[i], type) &&
+        ::getsockname(fds[i], reinterpret_cast<sockaddr*>(&bound), &boundSize) == 0 &&
         isSameEndpoint(reinterpret_cast<const sockaddr*>(&bound), boundSize, address, size)) {
       return static_cast<int>(i);
     }

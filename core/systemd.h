@@ -30,8 +30,10 @@ std::vector<int> takeListenFds();
 /// say to the process `pid`. 0 unless both are numbers in order.
 int countListenFds(const char* listenPid, const char* listenFds, int pid) noexcept;
 
+/// Whether `fd` is a socket of this type, and for SOCK_STREAM one that listens.
+bool isListeningSocket(int fd, int type) noexcept;
 /// The place in `fds` of a socket of this type (SOCK_STREAM, SOCK_DGRAM) that
-/// is bound to `address`; -1 if there is none. See isSameEndpoint().
+/// is bound to `address`; -1 if there is none. See isListeningSocket(), isSameEndpoint().
 int findListenFd(const std::vector<int>& fds, int type, const sockaddr* address, socklen_t size) noexcept;
 /// Whether who asks for `wanted` is served by a socket bound to `bound`: the
 /// same address and port or path. [::] serves who wants 0.0.0.0, since that is

@@ -19,8 +19,9 @@ namespace testing {
 
 class ChildProcess {
  public:
-  /// Starts `program`; its stdout and stderr come together.
-  explicit ChildProcess(const std::string& program, const std::vector<std::string>& arguments = {}) {
+  /// Starts `program`; its stdout and stderr come together. `prepare` runs in the new process before it does.
+  explicit ChildProcess(const std::string& program, const std::vector<std::string>& arguments = {},
+                        const std::function<void()>& prepare = nullptr) {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     std::vector<char*> argv{const_cast<char*>(program.c_str())};
@@ -31,6 +32,7 @@ class ChildProcess {
     if (pid_ == 0) {
       ::dup2(ends[1], STDOUT_FILENO);
       ::dup2(ends[1], STDERR_FILENO);
+      if (prepare) prepare();
       ::execv(program.c_str(), argv.data());
       ::_exit(127);
     }

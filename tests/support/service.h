@@ -66,8 +66,9 @@ struct Started {
 
 class Service {
  public:
-  explicit Service(std::vector<std::string> options = {})
-      : process_(folder_.program, withStart(std::move(options))) {}
+  /// `prepare` runs in its process before the program does.
+  explicit Service(std::vector<std::string> options = {}, const std::function<void()>& prepare = nullptr)
+      : process_(folder_.program, withStart(std::move(options)), prepare) {}
 
   ChildProcess& process() { return process_; }
   const std::filesystem::path& folder() const { return folder_.path; }

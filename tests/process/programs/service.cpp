@@ -1,16 +1,19 @@
 // What the tests of master and workers run: a text service, told by NAME=VALUE arguments how to behave.
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
 //                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
+//                   [datagrams=udp://…] [notify=1]
 
 #include <unistd.h>
 #include <workerman/workerman.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
 using Workerman::Worker;
+using Workerman::Connection::UdpConnectionPtr;
 
 namespace {
 
@@ -58,15 +61,19 @@ int main() {
   Worker::gracefulStopTimeout = std::stod(option("graceful-timeout", "30"));
   worker.onWorkerStart = [](Worker* self) {
     if (option("crash") == "1") throw std::runtime_error("crash");
+    if (option("notify") == "1") {
+      say("NOTIFY_SOCKET is", ::getenv("NOTIFY_SOCKET") != nullptr ? "set" : "not set");
+    }
     say("start", self->id, ::getpid(), self->getListenPort(), "of", Worker::getAllWorkers().size(), "uid",
         ::getuid());
   };
   worker.onWorkerStop = [](Worker* self) { say("stop", self->id, ::getpid()); };
   worker.onWorkerReload = [](Worker* self) { say("reload", self->id, ::getpid()); };
   worker.onMessage = [&worker](auto connection, auto text) { answer(&worker, connection, text); };
-  Worker other;
+  Worker other(option("datagrams"));
   other.name = "other";
   other.onWorkerStart = [](Worker* self) { say("other", self->id, ::getpid()); };
+  other.onMessage = [](UdpConnectionPtr connection, std::string_view data) { connection->send(data); };
   Worker::onWorkerExit = [](Worker* self, int status, int pid) { say("exit", self->name, status, pid); };
   Worker::onMasterReload = [&worker] {
     worker.count = std::stoi(option("grow", std::to_string(worker.count)));

@@ -1,0 +1,73 @@
+// How the master replaces its workers' processes.
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "exceptions.h"
+#include "log.h"
+#include "master.h"
+#include "runtime.h"
+#include "systemd.h"
+#include "worker.h"
+
+namespace Workerman::detail {
+namespace {
+
+/// How long a reload waits for a new process before it goes on to the next.
+constexpr std::chrono::seconds kReadyLimit{10};
+
+}  // namespace
+
+void Master::startReload(bool graceful) {
+  // Differs from Workerman: one that is asked for during another is not lost, but follows it.
+  if (phase_ == Phase::Reloading) reloadAgain_ = graceful;
+  if (phase_ != Phase::Running) return;
+  logLine("reloading");
+  notifyServiceManager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonicNanoseconds() / 1000));
+  phase_ = Phase::Reloading;
+  isGraceful_ = graceful;
+  isTold_ = false;
+  try {
+    Worker::onMasterReload();
+    for (Worker* const worker : Runtime::ofThisThread().workers()) addSlots(*worker);
+  } catch (...) {
+    return withCurrentException([&](const std::exception& e) { stop(250, describe(e)); });
+  }
+  for (WorkerSlot& slot : slots_) {
+    if (slot.pid == 0) continue;
+    if (slot.worker->reloadable) {
+      toReload_.push_back({&slot, slot.pid});
+    } else {
+      ::kill(slot.pid, graceful ? SIGUSR2 : SIGUSR1);
+    }
+  }
+}
+
+/// One process after the other: the next is told once the new one in the place of the last is ready.
+void Master::continueReload() {
+  while (!toReload_.empty()) {
+    auto& [slot, pid, readyBy] = toReload_.front();
+    if (!isTold_ && slot->pid == pid) {
+      tell(*slot, isGraceful_ ? SIGUSR2 : SIGUSR1, isGraceful_);
+      isTold_ = true;
+    }
+    if (slot->pid == pid) return;
+    if (isTold_ && !slot->isReady && (slot->pid != 0 || slot->startAt)) {
+      if (!readyBy) readyBy = Clock::now() + kReadyLimit;
+      if (Clock::now() < *readyBy) return;
+      log("worker[" + slot->worker->name + "] is not ready after " + std::to_string(kReadyLimit.count()) +
+          " seconds: the reload goes on with the next process");
+    }
+    toReload_.pop_front();
+    isTold_ = false;
+  }
+  phase_ = Phase::Running;
+  if (isUp_) notifyReady();
+  if (const auto again = std::exchange(reloadAgain_, std::nullopt)) {
+    startReload(*again);
+    if (phase_ == Phase::Reloading) continueReload();
+  }
+}
+
+}  // namespace Workerman::detail
