@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -175,6 +176,37 @@ std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop, OpenSock
 }
 
 std::size_t heldConnections() noexcept { return Connection::detail::heldConnections; }
+
+void countConnections(WorkerStatus& status) noexcept {
+  const auto& counted = Connection::ConnectionInterface::statistics;
+  status.connections = static_cast<std::uint64_t>(counted.connection_count);
+  status.sendFail = static_cast<std::uint64_t>(counted.send_fail);
+  status.totalRequest = static_cast<std::uint64_t>(counted.total_request);
+}
+
+std::vector<ConnectionStatus> listConnections(const Worker& worker) {
+  std::vector<ConnectionStatus> all;
+  for (const auto& [id, connection] : Connection::TcpConnection::connections) {
+    ConnectionStatus status;
+    status.worker = connection->worker != nullptr ? connection->worker->name : worker.name;
+    status.id = static_cast<std::uint64_t>(connection->id);
+    status.transport = std::string(connection->transport);
+    status.protocol = std::string(connection->protocol);
+    // As the class is called that PHP finds for the scheme.
+    if (!status.protocol.empty()) status.protocol[0] = static_cast<char>(std::toupper(status.protocol[0]));
+    status.isIpV4 = connection->isIpV4();
+    status.isIpV6 = connection->isIpV6();
+    status.recvQueue = connection->getRecvBufferQueueSize();
+    status.sendQueue = connection->getSendBufferQueueSize();
+    status.bytesRead = static_cast<std::uint64_t>(connection->bytesRead);
+    status.bytesWritten = static_cast<std::uint64_t>(connection->bytesWritten);
+    status.status = connection->getStatus(false);
+    status.localAddress = connection->getLocalAddress();
+    status.remoteAddress = connection->getRemoteAddress();
+    all.push_back(std::move(status));
+  }
+  return all;
+}
 
 void closeConnections(const Worker* worker, Closing how) {
   for (const auto& [id, connection] : ConnectionView(worker)) {

@@ -23,6 +23,7 @@ Command parseCommand(const std::vector<std::string>& arguments) {
     command.isDaemon = command.isDaemon || word == "-d";
     command.isGraceful = command.isGraceful || word == "-g";
     command.isQuiet = command.isQuiet || word == "-q";
+    command.isJson = command.isJson || word == "--json";
   }
   return command;
 }
@@ -37,7 +38,10 @@ std::string usage(std::string_view program) {
          "\t\tWith -g gracefully: connections may finish by themselves.\n"
          "restart\t\tStop, then start. Takes -d, -g and -q.\n"
          "reload\t\tReplace the workers' processes, one after the other.\n"
-         "\t\tWith -g gracefully.\n";
+         "\t\tWith -g gracefully.\n"
+         "status\t\tShow what the processes do; with -d again every second.\n"
+         "\t\tWith --json for programs.\n"
+         "connections\tShow their connections. With --json for programs.\n";
 }
 
 std::vector<std::string> processArguments() {

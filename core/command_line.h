@@ -14,6 +14,7 @@ struct Command {
   bool isDaemon = false;    ///< -d; for `status`: again and again
   bool isGraceful = false;  ///< -g
   bool isQuiet = false;     ///< -q
+  bool isJson = false;      ///< --json
 };
 
 /// Finds the command among a program's arguments (the program's name first).

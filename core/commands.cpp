@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +17,8 @@
 #include "log.h"
 #include "master.h"
 #include "pid_file.h"
+#include "privileges.h"
+#include "process_signals.h"
 #include "process_title.h"
 #include "status_report.h"
 #include "worker.h"
@@ -38,6 +41,11 @@ bool runs(int pid) {
          stat[name + 2] != 'X';
 }
 
+std::string ownerOf(int pid) {
+  struct stat status {};
+  return ::stat(("/proc/" + std::to_string(pid)).c_str(), &status) == 0 ? userName(status.st_uid) : "unknown";
+}
+
 /// Both have to be over: the process itself, and its hold on the file.
 bool hasEnded(int pid) {
   return findMaster(Worker::pidFile).pid != pid && !runs(pid);
@@ -58,8 +66,19 @@ Invocation::Invocation(Command command, std::string calledAs)
   if (calledAs_.empty()) calledAs_ = program_;
 }
 
+bool Invocation::isQuestion() const noexcept {
+  return command_.name == "status" || command_.name == "connections";
+}
+
 void Invocation::logLine(const std::string& text) const {
-  log("Workerman[" + program_ + "] " + text);
+  const std::string line = "Workerman[" + program_ + "] " + text;
+  if (!isQuestion()) return log(line);
+  // What a program is to read has only the answer on its standard output.
+  if (command_.isJson) {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  } else {
+    safeEcho(line + "\n");
+  }
 }
 
 void Invocation::fail(const std::string& why) {
@@ -74,9 +93,8 @@ void Invocation::run() {
   }
   prepareFiles();
   if (command_.name == "start") start();
-  if (command_.name == "status" || command_.name == "connections") {
-    fail(command_.name + " is not available");
-  }
+  if (command_.name == "status") showStatus();
+  if (command_.name == "connections") showConnections();
   logLine(command_.name);
   if (command_.name == "reload") reload();
   stop();
@@ -92,6 +110,7 @@ void Invocation::prepareFiles() const {
     file = fs::absolute(file.empty() ? usual : fs::path(file));
   };
   settle(Worker::pidFile, folder / ("workerman." + program_ + ".pid"));
+  settle(Worker::statusFile, folder / ("workerman." + program_ + ".status"));
   settle(Worker::logFile, folder / "workerman.log");
   auto& config = logConfig();
   config.embedded = false;
@@ -126,6 +145,8 @@ void Invocation::serve() {
       readiness = std::move(detached.readiness);
       logConfig().daemonize = true;
     }
+    // Who reads the pid may send a signal at once.
+    blockHandledSignals();
     Master master(program_, PidFile::take(Worker::pidFile), std::move(inherited));
     master.openSockets();
     setProcessTitle(masterTitle(programPath()));
@@ -151,15 +172,23 @@ int Invocation::requireMaster() {
   return running.pid;
 }
 
+/// One that has just gone is none that fails.
+void Invocation::signalMaster(int pid, int signal) {
+  if (::kill(pid, signal) == 0 || errno == ESRCH) return;
+  const std::string process = "process " + std::to_string(pid);
+  if (errno != EPERM) fail(command_.name + " fail: " + process + ": " + std::system_category().message(errno));
+  const std::string owner = ownerOf(pid);
+  fail(command_.name + " fail: it runs as " + process + " of user " + owner + ", and only " +
+       (owner == "root" ? "" : owner + " and ") + "root may tell it; you are " + currentUser());
+}
+
 /// Also the first half of a restart, which takes none that runs for stopped.
 void Invocation::stop() {
   const bool isRestart = command_.name == "restart";
   if (isRestart && !findMaster(Worker::pidFile).isLocked) return;
   const int pid = requireMaster();
   logLine(command_.isGraceful ? "is gracefully stopping ..." : "is stopping ...");
-  if (::kill(pid, command_.isGraceful ? SIGQUIT : SIGINT) != 0 && errno != ESRCH) {
-    fail("cannot be stopped: process " + std::to_string(pid) + ": " + std::system_category().message(errno));
-  }
+  signalMaster(pid, command_.isGraceful ? SIGQUIT : SIGINT);
   const double limit =
       (command_.isGraceful ? Worker::gracefulStopTimeout : Worker::stopTimeout) + kStopMargin;
   const auto end = Clock::now() + seconds(limit);
@@ -171,10 +200,7 @@ void Invocation::stop() {
 }
 
 void Invocation::reload() {
-  const int pid = requireMaster();
-  if (::kill(pid, command_.isGraceful ? SIGUSR2 : SIGUSR1) != 0) {
-    fail("cannot be reloaded: process " + std::to_string(pid) + ": " + std::system_category().message(errno));
-  }
+  signalMaster(requireMaster(), command_.isGraceful ? SIGUSR2 : SIGUSR1);
   finishProcess(0);
 }
 

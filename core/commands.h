@@ -2,7 +2,10 @@
 
 /// What the program does for each of its commands (internal).
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "command_line.h"
 
@@ -22,7 +25,16 @@ class Invocation {
   [[noreturn]] void serve();
   void stop();
   [[noreturn]] void reload();
+  [[noreturn]] void showStatus();
+  [[noreturn]] void showConnections();
+  template <class Report>
+  Report ask(int signal, const std::string& file,
+             std::optional<Report> (*decode)(std::string_view, std::int64_t));
+  [[noreturn]] void failWithoutAnswer(const std::string& file);
   int requireMaster();
+  void signalMaster(int pid, int signal);
+  /// Whether it only looks at what others do: it leaves no trace in the log.
+  bool isQuestion() const noexcept;
   [[noreturn]] void fail(const std::string& why);
   void logLine(const std::string& text) const;
   void prepareFiles() const;

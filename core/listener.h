@@ -7,10 +7,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fwd.h"
 #include "inherited_sockets.h"
 #include "message.h"
+#include "status_report.h"
 
 namespace Workerman::detail {
 
@@ -72,6 +74,13 @@ std::shared_ptr<Topics> makeTopics(Worker& worker);
 
 /// How many connections of this thread the framework holds.
 std::size_t heldConnections() noexcept;
+
+/// Fills in what the connections of this thread amount to.
+void countConnections(WorkerStatus& status) noexcept;
+/// The stream connections of this thread, accepted or made: those that no
+/// Worker accepted count as those of `worker`.
+/// @see Workerman manual: install/start-and-stop, `connections`
+std::vector<ConnectionStatus> listConnections(const Worker& worker);
 
 /// How a connection is ended that did not ask for it.
 enum class Closing {

@@ -245,6 +245,7 @@ int Master::run(Readiness launcher) {
   } catch (...) {
     withCurrentException([](const std::exception& e) { log("onMasterStop " + describe(e)); });
   }
+  removeReports();
   pidFile_.remove();
   return exitCode_;
 }
@@ -278,6 +279,8 @@ void Master::onSignal(int signal) {
     stop(0, "received signal " + signalName(signal), level);
   } else if (signal == SIGUSR1 || signal == SIGUSR2) {
     startReload(signal == SIGUSR2);
+  } else if (signal == SIGIOT || signal == SIGIO) {
+    beginReport(signal);
   }
 }
 

@@ -74,6 +74,8 @@ class Master {
   void startReload(bool graceful);
   void continueReload();
   bool hasProcesses() const noexcept;
+  void beginReport(int signal);
+  void removeReports() const;
   void logLine(std::string_view text) const;
 
   std::string program_;

@@ -1,13 +1,17 @@
-// What the master knows of itself and its workers.
+// What the master knows of itself and its workers, and how it has it shown.
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
 #include <ctime>
 
 #include "master.h"
 #include "privileges.h"
 #include "runtime.h"
+#include "status_records.h"
 #include "worker.h"
+#include "worker_report.h"
 
 namespace Workerman::detail {
 
@@ -36,6 +40,23 @@ GlobalStatus Master::report() const {
     global.services.push_back(std::move(service));
   }
   return global;
+}
+
+/// Who listens is told to add its part; nobody waits here for those that are busy.
+void Master::beginReport(int signal) {
+  const bool othersWrite = std::any_of(slots_.begin(), slots_.end(),
+                                       [](const WorkerSlot& slot) { return slot.identity.has_value(); });
+  const std::string& file = signal == SIGIOT ? Worker::statusFile : connectionsFile();
+  const std::string why = detail::beginReport(file, encode(report()), othersWrite);
+  if (!why.empty()) return logLine(why);
+  for (const WorkerSlot& slot : slots_) {
+    if (slot.pid != 0) ::kill(slot.pid, signal);
+  }
+}
+
+void Master::removeReports() const {
+  removeReport(Worker::statusFile);
+  removeReport(connectionsFile());
 }
 
 }  // namespace Workerman::detail

@@ -81,8 +81,7 @@ std::string described(const Identity& identity) {
 
 }  // namespace
 
-std::string currentUser() {
-  const uid_t uid = ::geteuid();
+std::string userName(uid_t uid) {
   std::string name = std::to_string(uid);
   try {
     lookUp<struct passwd>(::getpwuid_r, uid, "the user", [&](const struct passwd* entry) {
@@ -92,6 +91,10 @@ std::string currentUser() {
     // The number does as well.
   }
   return name;
+}
+
+std::string currentUser() {
+  return userName(::geteuid());
 }
 
 Identity findIdentity(const std::string& user, const std::string& group) {

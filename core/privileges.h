@@ -22,7 +22,9 @@ struct Identity {
 /// @see Workerman manual: worker/user, worker/group
 Identity findIdentity(const std::string& user, const std::string& group);
 
-/// The name of the user who runs this process, or the number where it has none.
+/// The name of a user, or the number where it has none.
+std::string userName(uid_t uid);
+/// The same for the one who runs this process.
 std::string currentUser();
 
 /// Whether this process may become that: it is root, or has these ids already.

@@ -11,13 +11,15 @@
 namespace Workerman::detail {
 namespace {
 
-constexpr std::array<std::pair<int, const char*>, 7> kNames{{{SIGINT, "SIGINT"},
+constexpr std::array<std::pair<int, const char*>, 9> kNames{{{SIGINT, "SIGINT"},
                                                              {SIGTERM, "SIGTERM"},
                                                              {SIGHUP, "SIGHUP"},
                                                              {SIGTSTP, "SIGTSTP"},
                                                              {SIGQUIT, "SIGQUIT"},
                                                              {SIGUSR1, "SIGUSR1"},
-                                                             {SIGUSR2, "SIGUSR2"}}};
+                                                             {SIGUSR2, "SIGUSR2"},
+                                                             {SIGIOT, "SIGIOT"},
+                                                             {SIGIO, "SIGIO"}}};
 
 sigset_t ourSet() noexcept {
   sigset_t set;
@@ -56,6 +58,11 @@ const std::vector<int>& handledSignals() {
     return numbers;
   }();
   return all;
+}
+
+void blockHandledSignals() noexcept {
+  const sigset_t ours = ourSet();
+  pthread_sigmask(SIG_BLOCK, &ours, nullptr);
 }
 
 SignalQueue::SignalQueue() {

@@ -26,6 +26,10 @@ std::string signalName(int signal);
 /// @see Workerman manual: faq/signal
 const std::vector<int>& handledSignals();
 
+/// Keeps them from ending this process while nobody handles them: those that
+/// come now wait.
+void blockHandledSignals() noexcept;
+
 /// Blocks the signals above and SIGCHLD for the calling thread while it lives,
 /// and takes them one by one.
 class SignalQueue {

@@ -176,6 +176,7 @@ void Runtime::finish() noexcept {
   Worker::globalEvent = nullptr;
   phase_ = Phase::Idle;
   for (Worker* const worker : workers_) worker->stopping = false;
+  if (beforeClosing_ != nullptr) beforeClosing_();
   EventLoop::dispose(std::move(loop_));
 }
 

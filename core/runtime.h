@@ -57,6 +57,9 @@ class Runtime {
   /// A connection is gone for good.
   void connectionEnded();
 
+  /// Called before a loop closes, with which its signals lose their handlers.
+  void beforeClosing(void (*hook)() noexcept) noexcept { beforeClosing_ = hook; }
+
  private:
   Runtime() = default;
   void openLoop(uv_loop_t* host);
@@ -76,6 +79,7 @@ class Runtime {
   Manner manner_ = Manner::Ordinary;
   int exitCode_ = 0;
   bool finishes_ = false;
+  void (*beforeClosing_)() noexcept = nullptr;
 };
 
 }  // namespace Workerman::detail

@@ -22,15 +22,22 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// A name may hold any bytes; what is no UTF-8 is replaced. The empty line
-/// before it ends what a full disk may have cut off.
+/// A name may hold any bytes; what is no UTF-8 is replaced.
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// The empty line before it ends what a full disk may have cut off.
 std::string line(const Json& json) {
-  return "\n" + json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return "\n" + dump(json) + "\n";
 }
 
 std::string pretty(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
+
+/// What a report begins with, see line().
+constexpr std::string_view kBegin = "\n{";
 
 Json toJson(const ServiceStatus& service) {
   Json exits = Json::array();
@@ -157,6 +164,23 @@ Descriptor openFile(const std::string& path, int flags, mode_t mode = 0) {
   return Descriptor(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode));
 }
 
+enum class InPlace { Nothing, Report, Foreign };
+
+/// What has the name now. A symbolic link or a directory counts as nothing: neither is written through.
+InPlace lookAt(const std::string& path) noexcept {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || S_ISLNK(status.st_mode) || S_ISDIR(status.st_mode)) {
+    return InPlace::Nothing;
+  }
+  if (!S_ISREG(status.st_mode)) return InPlace::Foreign;
+  const Descriptor file = openFile(path, O_RDONLY);
+  std::array<char, kBegin.size()> begin{};
+  const ssize_t size = ::read(file.get(), begin.data(), begin.size());
+  const bool isOurs = size == 0 || (size == static_cast<ssize_t>(begin.size()) &&
+                                    std::string_view(begin.data(), begin.size()) == kBegin);
+  return isOurs ? InPlace::Report : InPlace::Foreign;
+}
+
 /// In one call: parts of several processes do not mix.
 bool writeWhole(int fd, std::string_view part) {
   ssize_t written = 0;
@@ -179,10 +203,14 @@ std::string encode(const WorkerStatus& worker) {
   return line(toJson(worker));
 }
 
+/// One by one: as values, a hundred thousand would take far more memory than as text.
 std::string encode(int pid, const std::vector<ConnectionStatus>& connections) {
-  Json list = Json::array();
-  for (const ConnectionStatus& connection : connections) list.push_back(toJson(connection));
-  return line({{"pid", pid}, {"connections", std::move(list)}});
+  std::string text = "\n{\"pid\":" + std::to_string(pid) + ",\"connections\":[";
+  for (const ConnectionStatus& connection : connections) {
+    if (&connection != &connections.front()) text += ',';
+    text += dump(toJson(connection));
+  }
+  return text + "]}\n";
 }
 
 std::optional<StatusReport> decodeStatus(std::string_view text, std::int64_t notBefore) {
@@ -258,6 +286,7 @@ std::string connectionsJson(const ConnectionsReport& report) {
 }
 
 std::string beginReport(const std::string& path, std::string_view part, bool othersWrite) {
+  if (lookAt(path) == InPlace::Foreign) return path + " is no status file, and stays as it is";
   const std::string fresh = path + "." + std::to_string(::getpid());
   const mode_t mode = othersWrite ? 0622 : 0600;
   ::unlink(fresh.c_str());
@@ -272,6 +301,10 @@ std::string beginReport(const std::string& path, std::string_view part, bool oth
   std::string why = problem("cannot write", path);
   ::unlink(fresh.c_str());
   return why;
+}
+
+void removeReport(const std::string& path) noexcept {
+  if (lookAt(path) == InPlace::Report) ::unlink(path.c_str());
 }
 
 std::string appendReport(const std::string& path, std::string_view part) {

@@ -37,10 +37,12 @@ std::string connectionsJson(const ConnectionsReport& report);
 /// For the master: replaces the file by a new one with this part. Only its
 /// owner may read it; others may append with `othersWrite`, which workers of
 /// other users need. Gives what went wrong, empty if nothing; then the old file
-/// is as it was.
+/// is as it was. What is no report is left alone.
 std::string beginReport(const std::string& path, std::string_view part, bool othersWrite);
 /// For a worker: adds its part to the file, which must be there. As above.
 std::string appendReport(const std::string& path, std::string_view part);
+/// For the master: removes the file, if it is a report.
+void removeReport(const std::string& path) noexcept;
 /// For the command: the file's contents, empty if there is none.
 std::string readReport(const std::string& path);
 

@@ -182,6 +182,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
   static inline std::string stdoutFile = "/dev/null";
   /// Locked by the master while it runs; empty: "workerman.NAME.pid" beside the program.
   static inline std::string pidFile;
+  /// What `status` and, with ".connection" added to the name, `connections`
+  /// show passes through here; empty: "workerman.NAME.status" beside the program.
+  static inline std::string statusFile;
   /// Log lines are added here; empty: "workerman.log" beside the program.
   static inline std::string logFile;
   /// Bytes; past it the older half of the log file goes. 0: no limit.

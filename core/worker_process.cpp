@@ -21,6 +21,7 @@
 #include "process_title.h"
 #include "runtime.h"
 #include "worker.h"
+#include "worker_report.h"
 
 namespace Workerman::detail {
 
@@ -106,6 +107,8 @@ struct SignalPlan {
   void on(int signal) {
     if (signal == SIGUSR1) return reload(worker, Runtime::Manner::Ordinary);
     if (signal == SIGUSR2) return reload(worker, Runtime::Manner::Graceful);
+    if (signal == SIGIOT) return handInStatus(worker);
+    if (signal == SIGIO) return handInConnections(worker);
     if (::getppid() != master) log(nameOf(worker) + " stops: its master has gone");
     const StopLevel asked = std::max(stopLevelOf(signal), link.ordered());
     if (asked <= level) return;
@@ -130,6 +133,8 @@ void serveWorker(const WorkerSlot& slot, WorkerLink& link, SignalQueue& signals,
     if (slot.identity) become(*slot.identity);
     dieWithMaster(master);
     runtime.keepOnly(worker);
+    // One that still comes when all is over must not count as how this process ended.
+    runtime.beforeClosing(blockHandledSignals);
     worker.id = slot.id;
     worker.adopt(slot.socket);
     runtime.start(nullptr, [&](EventLoop& loop) {

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ ConnectionStatus connection(int pid, std::uint64_t id) {
   return {pid, "Chat", id, "tcp", "Text",        true,          false,
           1,   2,      3,  4,     "ESTABLISHED", "127.0.0.1:1", "127.0.0.1:2"};
 }
+
+constexpr const char* kPart = "\n{\"a\":1}";
 
 struct Folder {
   Folder() {
@@ -206,7 +209,7 @@ TEST_CASE("status file: only its owner may read it, others may append if workers
   const Folder folder;
   const mode_t before = ::umask(077);
   for (const bool othersWrite : {false, true}) {
-    CHECK(detail::beginReport(folder.file, "part", othersWrite).empty());
+    CHECK(detail::beginReport(folder.file, kPart, othersWrite).empty());
     struct stat status {};
     REQUIRE(::stat(folder.file.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == (othersWrite ? 0622u : 0600u));
@@ -218,7 +221,7 @@ TEST_CASE("status file: what stands in its way is named and left") {
   const Folder folder;
   SUBCASE("a directory") {
     fs::create_directory(folder.file);
-    CHECK(detail::beginReport(folder.file, "part", false) ==
+    CHECK(detail::beginReport(folder.file, kPart, false) ==
           "cannot write " + folder.file + ": Is a directory");
     CHECK(detail::readReport(folder.file).empty());
   }
@@ -228,20 +231,45 @@ TEST_CASE("status file: what stands in its way is named and left") {
   SUBCASE("a symbolic link to a file of somebody else") {
     fs::create_symlink(folder.path + "/precious", folder.file);
     CHECK_FALSE(detail::appendReport(folder.file, "part").empty());
-    CHECK(detail::beginReport(folder.file, "part", false).empty());
+    CHECK(detail::beginReport(folder.file, kPart, false).empty());
     CHECK_FALSE(fs::exists(folder.path + "/precious"));
   }
   CHECK(folder.files() <= 1);
 }
 
+TEST_CASE("status file: what is no report is neither replaced nor removed") {
+  const Folder folder;
+  SUBCASE("a file of somebody else") {
+    std::ofstream(folder.file) << "precious";
+  }
+  SUBCASE("no file at all") {
+    REQUIRE(::mkfifo(folder.file.c_str(), 0600) == 0);
+  }
+  const auto type = fs::status(folder.file).type();
+  CHECK(detail::beginReport(folder.file, kPart, false) ==
+        folder.file + " is no status file, and stays as it is");
+  detail::removeReport(folder.file);
+  CHECK(fs::status(folder.file).type() == type);
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("status file: a report is removed, and where there is none nothing happens") {
+  const Folder folder;
+  REQUIRE(detail::beginReport(folder.file, kPart, true).empty());
+  detail::removeReport(folder.file);
+  CHECK(folder.files() == 0);
+  detail::removeReport(folder.file);
+  CHECK(folder.files() == 0);
+}
+
 TEST_CASE("status file: a full disk is named, and the old report stays") {
   const Folder folder;
-  REQUIRE(detail::beginReport(folder.file, "old", false).empty());
+  REQUIRE(detail::beginReport(folder.file, kPart, false).empty());
   const pid_t child = ::fork();
   if (child == 0) {
     // A file size limit stands in for the full disk.
     std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit little{6, 6};
+    const rlimit little{8, 8};
     ::setrlimit(RLIMIT_FSIZE, &little);
     const bool named = !detail::beginReport(folder.file, "longer than that", false).empty() &&
                        !detail::appendReport(folder.file, "longer than that").empty();
@@ -250,7 +278,7 @@ TEST_CASE("status file: a full disk is named, and the old report stays") {
   int status = -1;
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(status == 0);
-  CHECK(detail::readReport(folder.file).starts_with("old"));
+  CHECK(detail::readReport(folder.file).starts_with(kPart));
   CHECK(folder.files() == 1);
 }
 
