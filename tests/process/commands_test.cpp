@@ -2,65 +2,19 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "support/line_client.h"
-#include "support/service.h"
+#include "support/program.h"
 
 using testing::becomesTrue;
 using testing::ChildProcess;
 using testing::LineClient;
+using testing::Program;
+using testing::Result;
 using testing::runs;
-using testing::ServiceFolder;
 namespace fs = std::filesystem;
-
-namespace {
-
-struct Result {
-  int status;
-  std::string text;
-  bool has(const std::string& part) const { return text.find(part) != std::string::npos; }
-};
-
-std::string contents(const fs::path& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// A program that commands are given to; what is still running at the end is killed.
-class Program : public ServiceFolder {
- public:
-  ~Program() {
-    if (const int pid = master(); pid > 0) ::kill(pid, SIGKILL);
-  }
-  Result operator()(std::vector<std::string> arguments) const {
-    ChildProcess process(program, arguments);
-    const int status = process.wait();
-    return {status, process.text()};
-  }
-  fs::path pidFile() const { return path / "workerman.service.pid"; }
-  /// 0 if there is none.
-  int master() const {
-    const std::string pid = contents(pidFile());
-    return pid.empty() ? 0 : std::stoi(pid);
-  }
-  std::string log() const { return contents(path / "workerman.log"); }
-  std::string output() const { return contents(path / "out"); }
-  std::string toOutput() const { return "stdout=" + (path / "out").string(); }
-  /// The port in the first line "start ID PID PORT".
-  int port() const {
-    std::istringstream words(output().substr(output().find("start ")));
-    std::string word;
-    int id = 0, pid = 0, number = 0;
-    words >> word >> id >> pid >> number;
-    return number;
-  }
-};
-
-}  // namespace
 
 TEST_CASE("commands: those for a running service say that there is none, with a status that tells") {
   const Program service;

@@ -2,6 +2,7 @@
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
 //                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
 //                   [datagrams=udp://…] [notify=1]
+//                   [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N]
 
 #include <unistd.h>
 #include <workerman/workerman.h>
@@ -13,6 +14,7 @@
 #include <string>
 
 using Workerman::Worker;
+using Workerman::Connection::AsyncTcpConnection;
 using Workerman::Connection::UdpConnectionPtr;
 
 namespace {
@@ -32,10 +34,26 @@ void say(const Parts&... parts) {
   std::cout << line.str();
 }
 
+std::string state() {
+  return "status " + std::to_string(Worker::getStatus()) + (Worker::isRunning() ? " running" : " not running") +
+         " workers " + std::to_string(Worker::getAllWorkers().size());
+}
+
+/// A connection that this process makes to itself.
+void call(const Worker* worker) {
+  const auto client = std::make_shared<AsyncTcpConnection>("text://127.0.0.1:" + std::to_string(worker->getListenPort()));
+  client->connect();
+}
+
 template <class Connection>
 void answer(Worker* worker, Connection connection, std::string_view question) {
   if (question == "who") connection->send(std::to_string(worker->id) + " " + std::to_string(::getpid()));
   if (question == "graceful") connection->send(Worker::getGracefulStop() ? "yes" : "no");
+  if (question == "state") connection->send(state());
+  if (question == "call") call(worker);
+  if (question.starts_with("log ")) Worker::log(question.substr(4));
+  if (question.starts_with("echo ")) Worker::safeEcho(question.substr(5));
+  if (question == "call" || question.find(' ') != std::string_view::npos) connection->send("done");
   if (question == "stuck") {
     connection->send("stuck");
     connection->pauseRecv();
@@ -55,6 +73,9 @@ int main() {
   worker.reusePort = option("reuse-port") == "1";
   Worker::stdoutFile = option("stdout", "/dev/null");
   Worker::pidFile = option("pid-file");
+  Worker::statusFile = option("status-file");
+  Worker::logFile = option("log-file");
+  Worker::logFileMaxSize = std::stoul(option("log-size", "10485760"));
   worker.user = option("user");
   worker.reloadable = option("reloadable") != "0";
   Worker::stopTimeout = std::stod(option("stop-timeout", "2"));
@@ -66,6 +87,7 @@ int main() {
     }
     say("start", self->id, ::getpid(), self->getListenPort(), "of", Worker::getAllWorkers().size(), "uid",
         ::getuid());
+    for (int i = std::stoi(option("timers", "0")); i > 0; --i) Workerman::Timer::add(3600, [] {});
   };
   worker.onWorkerStop = [](Worker* self) { say("stop", self->id, ::getpid()); };
   worker.onWorkerReload = [](Worker* self) { say("reload", self->id, ::getpid()); };
@@ -77,8 +99,8 @@ int main() {
   Worker::onWorkerExit = [](Worker* self, int status, int pid) { say("exit", self->name, status, pid); };
   Worker::onMasterReload = [&worker] {
     worker.count = std::stoi(option("grow", std::to_string(worker.count)));
-    say("master reload", ::getpid());
+    say("master reload", ::getpid(), state());
   };
-  Worker::onMasterStop = [] { say("master stop", ::getpid()); };
+  Worker::onMasterStop = [] { say("master stop", ::getpid(), state()); };
   Worker::runAll();
 }
