@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "../core/event_loop.h"
+#include "../core/random.h"
 #include "../core/runtime.h"
 #include "../core/worker.h"
 #include "connector.h"
@@ -132,10 +133,16 @@ void AsyncTcpConnection::startTimeLimit() {
   limitTimer_ = std::make_unique<LoopTimer>(*eventLoop);
   const auto onLimit = [](void* self) noexcept {
     auto& connection = *static_cast<AsyncTcpConnection*>(self);
-    const char* stage = connection.connector_ ? connection.connector_->stage() : "waiting for the upgrade";
-    connection.failConnect("timed out (" + std::string(stage) + ")");
+    connection.failConnect("timed out while " + connection.stage());
   };
   limitTimer_->start(connectTimeout, onLimit, this);
+}
+
+/// What is being waited for, for the message of a time limit: the one place that names the stages from a
+/// socket on; those up to it are the connector's.
+std::string AsyncTcpConnection::stage() const {
+  if (connector_) return connector_->stage();
+  return "waiting for the upgrade";
 }
 
 double AsyncTcpConnection::secondsSinceStart() const {
@@ -184,6 +191,7 @@ void AsyncTcpConnection::established(std::string leftOver) {
 
 void AsyncTcpConnection::protocolReady() {
   isReady_ = true;
+  retries_ = 0;
   limitTimer_.reset();
 }
 
@@ -231,7 +239,7 @@ void AsyncTcpConnection::reConnect(double seconds) {
   if (fd_ >= 0 || connector_) dropSocket();
   reconnectTimer_.reset();
   status_ = STATUS_INITIAL;
-  if (!(seconds > 0)) return connect();
+  if (!(seconds > 0)) return retry();
   eventLoop = Worker::getEventLoop();
   holdSelf();
   reconnectTimer_ = std::make_unique<LoopTimer>(*eventLoop);
@@ -239,12 +247,22 @@ void AsyncTcpConnection::reConnect(double seconds) {
     auto& connection = *static_cast<AsyncTcpConnection*>(self);
     connection.reconnectTimer_.reset();
     try {
-      connection.connect();
+      connection.retry();
     } catch (...) {
       connection.handleException();
     }
   };
   reconnectTimer_->start(seconds, onTime, this);
+}
+
+void AsyncTcpConnection::reConnect(const ReconnectDelay& delay) {
+  const double chance = Workerman::detail::randomMask() / static_cast<double>(UINT32_MAX);
+  reConnect(detail::secondsUntilRetry(delay, retries_, chance));
+}
+
+void AsyncTcpConnection::retry() {
+  ++retries_;
+  connect();
 }
 
 bool AsyncTcpConnection::startsAnew() {

@@ -12,6 +12,7 @@
 #include "../core/socket_context.h"
 #include "address.h"
 #include "connector_client.h"
+#include "reconnect_delay.h"
 #include "tcp_connection.h"
 
 namespace Workerman::Connection {
@@ -61,6 +62,9 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   /// @}
 
   /// @name Proxies: "host:port"; empty for none
+  /// The name of the target is looked up by the proxy. A refusal is
+  /// onError(CONNECT_FAIL) with the proxy's own reason.
+  /// @see RFC 1928, RFC 1929, RFC 9110 section 9.3.6
   /// @{
   std::string proxySocks5;
   std::string proxySocks5Username;
@@ -71,6 +75,11 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   /// @}
 
   /// Seconds for name look-up, TCP, proxy and upgrade together; 0: no limit.
+  /// The message of onError says what was being waited for.
+  ///
+  /// Names are looked up as the system does it (its resolver, /etc/hosts), by up
+  /// to 16 threads of the library's own for the whole process; libuv's, and the
+  /// host's work there, are left alone.
   double connectTimeout = 30;
 
   /// Starts connecting; never calls back before it returns. Does nothing when
@@ -85,6 +94,12 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   void reConnect(double seconds = 0);
   /// The same.
   void reconnect(double seconds = 0) { reConnect(seconds); }
+  /// The same after a wait that grows with each try in a row that has not led to
+  /// an open connection: `delay.first` after one that was open, whatever that
+  /// means for its protocol (the upgrade of a websocket included).
+  /// Not in Workerman. @throws std::invalid_argument for a member out of range.
+  void reConnect(const ReconnectDelay& delay);
+  void reconnect(const ReconnectDelay& delay) { reConnect(delay); }
   /// Forgets a pending reConnect(); the callbacks stay for a later one.
   void cancelReconnect();
 
@@ -112,7 +127,9 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   void established(std::string leftOver);
   void failConnect(std::string_view cause);
   void dropSocket();
+  void retry();
   void startTimeLimit();
+  std::string stage() const;
   double secondsSinceStart() const;
 
   detail::Address address_;
@@ -123,6 +140,8 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   std::uint64_t startedAt_ = 0;
   bool isReady_ = false;
   bool isCloseTold_ = false;
+  /// reConnect()s begun since the connection was last open.
+  unsigned retries_ = 0;
   double reconnectAfter_ = -1;
 };
 

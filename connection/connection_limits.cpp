@@ -3,6 +3,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -70,8 +71,15 @@ std::uint64_t ConnectionLimits::now() const noexcept {
 // -- how many -----------------------------------------------------------------------
 
 bool ConnectionLimits::admits(const SocketAddress& peer) {
-  const char* const full = fullLimit(peer);
-  if (full == nullptr) return true;
+  if (isFull(0)) return refuse(peer, "maxConnections");
+  return !isFullFor(peer) || refuse(peer, "maxConnectionsPerIp");
+}
+
+bool ConnectionLimits::admitsUnknown(const SocketAddress& proxy, std::size_t waiting) {
+  return !isFull(waiting) || refuse(proxy, "maxConnections");
+}
+
+bool ConnectionLimits::refuse(const SocketAddress& peer, const char* full) {
   ++worker_.refusedConnections;
   if (refusals_.begins(now())) {
     Workerman::detail::log("worker " + worker_.name + " (" + worker_.getSocketName() +
@@ -81,20 +89,22 @@ bool ConnectionLimits::admits(const SocketAddress& peer) {
   return false;
 }
 
-/// The name of the limit that is reached, null if none is.
-const char* ConnectionLimits::fullLimit(const SocketAddress& peer) {
+bool ConnectionLimits::isFull(std::size_t waiting) const noexcept {
   const std::size_t most = worker_.maxConnections;
-  if (most != 0 && worker_.connectionCount() >= most) return "maxConnections";
-  const std::size_t mostPerIp = worker_.maxConnectionsPerIp;
-  if (mostPerIp == 0) {
+  return most != 0 && worker_.connectionCount() + waiting >= most;
+}
+
+bool ConnectionLimits::isFullFor(const SocketAddress& peer) {
+  const std::size_t most = worker_.maxConnectionsPerIp;
+  if (most == 0) {
     countsAddresses_ = false;
     perAddress_.clear();
-    return nullptr;
+    return false;
   }
   if (!countsAddresses_) countAddresses();
-  if (!peer.isIp()) return nullptr;
+  if (!peer.isIp()) return false;
   const auto known = perAddress_.find(peer.ip());
-  return known != perAddress_.end() && known->second >= mostPerIp ? "maxConnectionsPerIp" : nullptr;
+  return known != perAddress_.end() && known->second >= most;
 }
 
 /// The limit is new: those that are connected count as well.
@@ -105,7 +115,7 @@ void ConnectionLimits::countAddresses() {
   }
 }
 
-void ConnectionLimits::started(const TcpConnection& connection) {
+void ConnectionLimits::started(const TcpConnection& connection, std::uint64_t since) {
   if (countsAddresses_) {
     if (const std::string ip = connection.getRemoteIp(); !ip.empty()) ++perAddress_[ip];
   }
@@ -113,10 +123,18 @@ void ConnectionLimits::started(const TcpConnection& connection) {
   const Protocol* spoken = connection.protocol.get();
   if (spoken == nullptr || !(worker_.handshakeTimeout > 0) || !spoken->isOpening(connection)) return;
   if (opening_.size() >= openingLimit_) forgetOpened();
-  opening_.push_back({connection.id, now()});
-  if (openingTimer_.active()) return;
+  // Almost always the youngest; a proxy's header may have taken its time.
+  auto place = opening_.end();
+  while (place != opening_.begin() && std::prev(place)->since > since) --place;
+  const bool isFirst = place == opening_.begin();
+  opening_.insert(place, {connection.id, since});
+  if (isFirst || !openingTimer_.active()) awaitOldest();
+}
+
+void ConnectionLimits::awaitOldest() {
+  const double age = static_cast<double>(now() - opening_.front().since) / 1000;
   const auto onTimer = [](void* self) noexcept { static_cast<ConnectionLimits*>(self)->endOverdue(); };
-  openingTimer_.start(timerSeconds(worker_.handshakeTimeout), onTimer, this);
+  openingTimer_.start(timerSeconds(worker_.handshakeTimeout - age), onTimer, this);
 }
 
 void ConnectionLimits::ended(const TcpConnection& connection) noexcept {
@@ -162,11 +180,7 @@ void ConnectionLimits::endOverdue() {
     if (connection && limit > 0) overdue.push_back(connection);
     opening_.pop_front();
   }
-  if (!opening_.empty()) {
-    const double age = static_cast<double>(now() - opening_.front().since) / 1000;
-    const auto onTimer = [](void* self) noexcept { static_cast<ConnectionLimits*>(self)->endOverdue(); };
-    openingTimer_.start(timerSeconds(limit - age), onTimer, this);
-  }
+  if (!opening_.empty()) awaitOldest();
   // The last: what this calls back may end this object.
   EventLoop& loop = loop_;
   for (const auto& connection : overdue) {

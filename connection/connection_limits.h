@@ -43,8 +43,14 @@ class ConnectionLimits final : public Workerman::detail::ConnectionLimitsBase {
   /// Whether there is room for another connection, from `peer`. If not, the
   /// refusal is counted and the first of a burst logged.
   bool admits(const SocketAddress& peer);
+  /// The same for a connection from `proxy`, before it is known whose it is:
+  /// maxConnections alone, with `waiting` more that are in this state.
+  bool admitsUnknown(const SocketAddress& proxy, std::size_t waiting);
+  /// Milliseconds of the loop's clock.
+  std::uint64_t now() const noexcept;
   /// A connection was taken over: `connection` is set up, nothing has run.
-  void started(const TcpConnection& connection);
+  /// `acceptedAt`: when its socket was accepted, by now().
+  void started(const TcpConnection& connection, std::uint64_t acceptedAt);
   void ended(const TcpConnection& connection) noexcept override;
 
  private:
@@ -53,13 +59,15 @@ class ConnectionLimits final : public Workerman::detail::ConnectionLimitsBase {
     std::uint64_t since;  // milliseconds of the loop's clock
   };
 
-  const char* fullLimit(const SocketAddress& peer);
+  bool isFull(std::size_t waiting) const noexcept;
+  bool isFullFor(const SocketAddress& peer);
+  bool refuse(const SocketAddress& peer, const char* full);
   void countAddresses();
   void watchIdle();
   void sweep();
+  void awaitOldest();
   void endOverdue();
   void forgetOpened();
-  std::uint64_t now() const noexcept;
 
   Worker& worker_;
   EventLoop& loop_;

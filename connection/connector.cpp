@@ -59,20 +59,41 @@ void Connector::start(Target target) {
                         [this](std::vector<SocketAddress> addresses, const std::string& error) {
                           const Workerman::detail::DispatchScope scope(loop_);
                           addresses_ = std::move(addresses);
-                          if (addresses_.empty()) return failSoon("cannot look up " + target_.host + ": " + error);
+                          if (addresses_.empty()) return failSoon("cannot look up " + name() + ": " + error);
                           loop_.guarded([this] { startNext(); });
                         });
 }
 
+std::string Connector::stage() const {
+  switch (stage_) {
+    case Stage::LookingUp:
+      return "looking up " + name();
+    case Stage::Connecting:
+      return "connecting to " + whereTo();
+    case Stage::AskingProxy:
+      break;
+  }
+  return std::string("waiting for ") + target_.proxy->awaited();
+}
+
+/// What is looked up: the proxy's name, if there is one.
+std::string Connector::name() const { return (target_.proxy ? "the proxy " : "") + target_.host; }
+
+std::string Connector::whereTo() const {
+  if (!target_.unixPath.empty()) return target_.unixPath;
+  return (target_.proxy ? "the proxy " : "") + formatAddress(target_.host, target_.port);
+}
+
 void Connector::startNext() {
-  stage_ = "connecting";
+  stage_ = Stage::Connecting;
   while (nextAddress_ < addresses_.size()) {
     if (tryAddress(addresses_[nextAddress_++])) {
       if (nextAddress_ < addresses_.size()) scheduleNext(kAttemptDelay);
       return;
     }
   }
-  if (attempts_.empty()) failSoon(lastError_);
+  if (!attempts_.empty()) return;
+  failSoon(target_.proxy ? "cannot connect to " + whereTo() + ": " + lastError_ : lastError_);
 }
 
 void Connector::scheduleNext(double seconds) {
@@ -146,12 +167,17 @@ void Connector::failSoon(std::string cause) {
 // -- the proxy ------------------------------------------------------------------
 
 void Connector::talkToProxy(FileDescriptor socket) {
-  stage_ = "waiting for the proxy";
+  stage_ = Stage::AskingProxy;
   proxySocket_ = std::move(socket);
   toProxy_ = target_.proxy->start();
   proxyPoll_.open(loop_, proxySocket_.get(), &Connector::onProxyPoll, this);
   if (sendToProxy()) return;
-  failSoon(describe(errno));
+  proxyFailed(describe(errno));
+}
+
+void Connector::proxyFailed(const std::string& cause) {
+  proxyPoll_.close();
+  failSoon(cause + " while " + stage());
 }
 
 /// Sends what waits for the proxy. False: the socket has failed.
@@ -172,15 +198,11 @@ void Connector::onProxyPoll(void* self, int) noexcept {
 }
 
 void Connector::advanceProxy() {
-  const auto fail = [this](const std::string& cause) {
-    proxyPoll_.close();
-    failSoon(cause);
-  };
-  if (!sendToProxy()) return fail("proxy: " + describe(errno));
+  if (!sendToProxy()) return proxyFailed(describe(errno));
   std::array<char, 4096> buffer;
   const ssize_t got = recvSome(proxySocket_.get(), buffer.data(), buffer.size());
   if (got < 0 && errno == EAGAIN) return;
-  if (got <= 0) return fail("proxy: " + (got < 0 ? describe(errno) : "it closed the connection"));
+  if (got <= 0) return proxyFailed(got < 0 ? describe(errno) : "the proxy closed the connection");
   std::string_view piece(buffer.data(), static_cast<std::size_t>(got));
   for (;;) {
     auto step = target_.proxy->feed(piece);
@@ -190,10 +212,11 @@ void Connector::advanceProxy() {
         return;
       case ProxyHandshake::Step::What::Send:
         toProxy_ += step.send;
-        if (!sendToProxy()) return fail("proxy: " + describe(errno));
+        if (!sendToProxy()) return proxyFailed(describe(errno));
         break;
       case ProxyHandshake::Step::What::Failed:
-        return fail(step.error);
+        proxyPoll_.close();
+        return failSoon(std::move(step.error));
       case ProxyHandshake::Step::What::Done:
         proxyPoll_.close();
         return client_.onConnected(std::move(proxySocket_), std::string(piece));

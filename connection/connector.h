@@ -39,11 +39,12 @@ class Connector {
 
   /// @throws std::invalid_argument for a bad `bindto` or unix path.
   void start(Target target);
-  /// What is being waited for, for the message of a time limit.
-  const char* stage() const noexcept { return stage_; }
+  /// What is being waited for, for the message of a time limit: "connecting to 127.0.0.1:80".
+  std::string stage() const;
 
  private:
   struct Attempt;
+  enum class Stage { LookingUp, Connecting, AskingProxy };
 
   void startNext();
   bool tryAddress(const SocketAddress& address);
@@ -51,6 +52,9 @@ class Connector {
   void attemptDone(Attempt& attempt);
   void connected(FileDescriptor socket);
   void failSoon(std::string cause);
+  void proxyFailed(const std::string& cause);
+  std::string name() const;
+  std::string whereTo() const;
   void talkToProxy(FileDescriptor socket);
   void advanceProxy();
   bool sendToProxy();
@@ -59,7 +63,7 @@ class Connector {
   EventLoop& loop_;
   ConnectorClient& client_;
   Target target_;
-  const char* stage_ = "name look-up";
+  Stage stage_ = Stage::LookingUp;
   Resolution resolution_;
   std::vector<SocketAddress> addresses_;
   std::size_t nextAddress_ = 0;

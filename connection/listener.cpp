@@ -21,6 +21,7 @@
 #include "protocol_registry.h"
 #include "tcp_connection.h"
 #include "tcp_listener.h"
+#include "trusted_proxies.h"
 #include "udp_listener.h"
 
 namespace Workerman::detail {
@@ -101,6 +102,14 @@ void checkCallbackFits(const Worker& worker, const Connection::Protocol* protoco
   if (wanted != nullptr && wanted != given) throwCannotListen(worker, describeMismatch(*wanted, *given));
 }
 
+void checkProxyProtocol(const Worker& worker, bool isUdp) {
+  if (!worker.proxyProtocol) return;
+  if (isUdp) throwCannotListen(worker, "proxyProtocol is for streams, not for datagrams");
+  if (TrustedProxies(worker.trustedProxies).empty()) {
+    throwCannotListen(worker, "proxyProtocol needs trustedProxies, as in {\"10.0.0.0/8\", \"::1\"}");
+  }
+}
+
 /// What openListeningSocket() opens, and what it has found out for makeListener().
 class WorkerSocket final : public OpenSocket {
  public:
@@ -151,6 +160,7 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
   if (!isTransport) worker.protocol = address.scheme;
   const Connection::Protocol* protocol = worker.protocol.empty() ? nullptr : requireProtocol(worker.protocol);
   checkCallbackFits(worker, protocol, isUdp);
+  checkProxyProtocol(worker, isUdp);
   if (sibling != nullptr) address.port = static_cast<std::uint16_t>(sibling->port());
   InheritedSocket given;
   if (inherited != nullptr) {

@@ -151,6 +151,23 @@ ProxyHandshake ProxyHandshake::httpConnect(std::string_view host, std::uint16_t 
   return handshake;
 }
 
+const char* ProxyHandshake::awaited() const noexcept {
+  switch (state_) {
+    case State::SocksMethod:
+      return "the SOCKS5 proxy's choice of a method";
+    case State::SocksAuth:
+      return "the SOCKS5 proxy's answer to the login";
+    case State::SocksReply:
+      return "the SOCKS5 proxy's answer to the connect request";
+    case State::HttpHead:
+      return "the HTTP proxy's answer";
+    case State::Done:
+    case State::Failed:
+      break;
+  }
+  return "nothing";
+}
+
 ProxyHandshake::Step ProxyHandshake::feed(std::string_view piece) {
   switch (state_) {
     case State::SocksMethod:

@@ -48,6 +48,9 @@ class ProxyHandshake {
   /// Most bytes of an HTTP proxy's answer, up to and with the empty line.
   static constexpr std::size_t kMaxHead = 16 * 1024;
 
+  /// What is to come next, in words: "the SOCKS5 proxy's answer to the login".
+  const char* awaited() const noexcept;
+
   /// What to send first.
   const std::string& start() const noexcept { return start_; }
 

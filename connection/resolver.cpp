@@ -11,17 +11,23 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 namespace Workerman::Connection::detail {
 
+/// What one look-up has found.
+struct LookUp {
+  int status = 0;  // libuv's
+  std::shared_ptr<addrinfo> found;
+};
+
 /// Shared by the loop's thread and the one that looks up: lives until both are done with it.
 struct Resolution::Request {
-  ~Request() { uv_freeaddrinfo(found); }
-
   static void onWakeUp(uv_async_t* async) noexcept;
-  /// In a thread of the pool; `loop` is its own, null with the reason in `error`.
-  void lookUp(uv_loop_t* loop, int error) noexcept;
+  /// In a thread of the pool.
+  void deliver(const LookUp& answer) noexcept;
+  bool isStillAwaited() noexcept;
   void closeWakeUp() noexcept;
 
   std::string host;
@@ -34,9 +40,8 @@ struct Resolution::Request {
   std::shared_ptr<Request> self;
 
   std::mutex mutex;
-  bool isAwaited = true;      // guarded; with it `wakeUp` is open
-  int status = 0;             // guarded
-  addrinfo* found = nullptr;  // guarded
+  bool isAwaited = true;  // guarded; with it `wakeUp` is open
+  LookUp answer;          // guarded
 };
 
 namespace {
@@ -73,10 +78,12 @@ bool isSameAddress(const SocketAddress& left, const SocketAddress& right) noexce
 
 }  // namespace
 
-/// Threads that look names up, made when there is work and gone when there is none.
+/// Threads that look names up, made when there is work and gone when there is none. Whoever asks for a
+/// name that is being looked up waits for the same answer, so that one slow name keeps one thread busy.
 ///
-/// Why not libuv's own: it joins them when the process exits, so that a look-up of a resolver that
-/// cannot be reached would hold up the exit, and a host's uv_run(), for as long as it takes.
+/// Why not libuv's own: they are four, and the host's as well; and libuv joins them when the process
+/// exits, so that a look-up of a resolver that cannot be reached would hold up the exit, and a host's
+/// uv_run(), for as long as it takes.
 class LookUpThreads {
  public:
   using Work = std::shared_ptr<Resolution::Request>;
@@ -89,13 +96,18 @@ class LookUpThreads {
 
   void add(Work work) {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(work));
+    const std::string& name = work->host;
+    const auto [known, isNew] = asked_.try_emplace(name);
+    known->second.push_back(work);
+    if (!isNew) return;
+    waiting_.push_back(name);
     if (count_ == kMost) return;
     try {
       start();
     } catch (const std::system_error&) {
       if (count_ != 0) return;  // The others will come to it.
       waiting_.pop_back();
+      asked_.erase(known);
       throw;
     }
   }
@@ -123,10 +135,18 @@ class LookUpThreads {
     const int error = uv_loop_init(&loop);
     std::unique_lock lock(mutex_);
     while (!waiting_.empty()) {
-      const Work work = std::move(waiting_.front());
+      const std::string name = std::move(waiting_.front());
       waiting_.pop_front();
+      LookUp answer{.status = error, .found = {}};
+      if (isAwaited(name) && error == 0) {
+        lock.unlock();
+        answer = lookUp(loop, name);
+        lock.lock();
+      }
+      // Those that have joined meanwhile included.
+      const auto done = asked_.extract(name);
       lock.unlock();
-      work->lookUp(error == 0 ? &loop : nullptr, error);
+      for (const Work& work : done.mapped()) work->deliver(answer);
       lock.lock();
     }
     --count_;
@@ -134,26 +154,37 @@ class LookUpThreads {
     if (error == 0) uv_loop_close(&loop);
   }
 
+  bool isAwaited(const std::string& name) {
+    const auto& works = asked_.at(name);
+    return std::any_of(works.begin(), works.end(), [](const Work& work) { return work->isStillAwaited(); });
+  }
+
+  static LookUp lookUp(uv_loop_t& loop, const std::string& name) noexcept {
+    addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    uv_getaddrinfo_t look{};
+    // Without a callback it does its work here and now.
+    const int status = uv_getaddrinfo(&loop, &look, nullptr, name.c_str(), nullptr, &hints);
+    return {status, {status == 0 ? look.addrinfo : nullptr, &uv_freeaddrinfo}};
+  }
+
   std::mutex mutex_;
-  std::deque<Work> waiting_;
+  /// Who asks for each name, from add() until its answer is there.
+  std::unordered_map<std::string, std::vector<Work>> asked_;
+  std::deque<std::string> waiting_;
   int count_ = 0;
 };
 
-void Resolution::Request::lookUp(uv_loop_t* loop, int error) noexcept {
-  {
-    const std::lock_guard lock(mutex);
-    if (!isAwaited) return;
-  }
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  uv_getaddrinfo_t look{};
-  // Without a callback it does its work here and now.
-  if (error == 0) error = uv_getaddrinfo(loop, &look, nullptr, host.c_str(), nullptr, &hints);
+void Resolution::Request::deliver(const LookUp& found) noexcept {
   const std::lock_guard lock(mutex);
-  status = error;
-  found = error == 0 ? look.addrinfo : nullptr;
+  answer = found;
   if (isAwaited) uv_async_send(&wakeUp);
+}
+
+bool Resolution::Request::isStillAwaited() noexcept {
+  const std::lock_guard lock(mutex);
+  return isAwaited;
 }
 
 void Resolution::Request::onWakeUp(uv_async_t* async) noexcept {
@@ -163,10 +194,9 @@ void Resolution::Request::onWakeUp(uv_async_t* async) noexcept {
   const ResolveCallback callback = std::exchange(request->callback, nullptr);
   std::vector<SocketAddress> addresses;
   std::string error;
-  if (request->status == 0) addresses = collectAddresses(request->found, request->port);
-  if (addresses.empty()) {
-    error = request->status == 0 ? ::gai_strerror(EAI_NONAME) : describe(request->status);
-  }
+  const auto& [status, found] = request->answer;
+  if (status == 0) addresses = collectAddresses(found.get(), request->port);
+  if (addresses.empty()) error = status == 0 ? ::gai_strerror(EAI_NONAME) : describe(status);
   callback(std::move(addresses), std::move(error));
 }
 

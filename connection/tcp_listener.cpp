@@ -32,6 +32,7 @@ TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket,
       unixPath_(std::move(unixPath)),
       protocol_(protocol),
       rest_(loop) {
+  if (worker.proxyProtocol) gate_ = std::make_unique<ProxyGate>(worker, loop, static_cast<ProxyGateClient&>(*this));
   poll_.open(loop_, socket_.get(), &TcpListener::onPoll, this);
 }
 
@@ -44,12 +45,14 @@ TcpListener::~TcpListener() {
 void TcpListener::resume() {
   isPaused_ = false;
   poll_.watch(PollHandle::Readable);
+  if (gate_) gate_->resume();
 }
 
 void TcpListener::pause() noexcept {
   isPaused_ = true;
   rest_.stop();
   poll_.watch(PollHandle::None);
+  if (gate_) gate_->pause();
 }
 
 int TcpListener::port() const noexcept { return localAddress(socket_.get()).port(); }
@@ -72,7 +75,12 @@ void TcpListener::acceptAll(const bool& isGone) {
     FileDescriptor socket(acceptFrom(socket_.get(), &peer));
     if (socket) {
       // What is refused is closed at once: the queue must not fill up with it.
-      if (ConnectionLimits::of(worker_).admits(peer)) takeOver(std::move(socket), peer);
+      auto& limits = ConnectionLimits::of(worker_);
+      if (gate_) {
+        if (limits.admitsUnknown(peer, gate_->waiting())) askProxy(std::move(socket), peer);
+      } else if (limits.admits(peer)) {
+        takeOver(std::move(socket), peer, limits.now());
+      }
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       return restAWhile(errno);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -93,7 +101,19 @@ void TcpListener::restAWhile(int error) {
       kRestSeconds, [](void* self) noexcept { static_cast<TcpListener*>(self)->resume(); }, this);
 }
 
-void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer) {
+void TcpListener::askProxy(FileDescriptor socket, const SocketAddress& peer) {
+  try {
+    gate_->admit(std::move(socket), peer);
+  } catch (const std::system_error& e) {
+    restAWhile(e.code().value());
+  }
+}
+
+void TcpListener::passed(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) {
+  if (ConnectionLimits::of(worker_).admits(peer)) takeOver(std::move(socket), peer, acceptedAt);
+}
+
+void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) {
   if (peer.isIp()) setTcpOptions(socket.get());
   TcpConnectionPtr connection;
   try {
@@ -104,7 +124,9 @@ void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer) {
   static_cast<void>(socket.release());
   Worker& worker = worker_;
   connection->worker = &worker;
-  connection->transport = worker.transport == "unix" ? CompactText::literal<"unix">() : CompactText::literal<"tcp">();
+  // A client whose address a proxy has told is no unix peer, even if the proxy is.
+  const bool isUnix = worker.transport == "unix" && !peer.isIp();
+  connection->transport = isUnix ? CompactText::literal<"unix">() : CompactText::literal<"tcp">();
   connection->protocol = ProtocolName(protocol_);
   connection->onConnect = worker.onConnect;
   connection->onMessage = worker.onMessage;
@@ -118,7 +140,7 @@ void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer) {
   connection->onWebSocketPing = worker.onWebSocketPing;
   connection->onWebSocketPong = worker.onWebSocketPong;
   worker.connectionStarted();
-  ConnectionLimits::of(worker).started(*connection);
+  ConnectionLimits::of(worker).started(*connection, acceptedAt);
   connection->startAccepted();
 }
 

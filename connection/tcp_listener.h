@@ -11,13 +11,15 @@
 #include "../core/poll_handle.h"
 #include "connection_limits.h"
 #include "protocol.h"
+#include "proxy_gate.h"
 #include "socket.h"
 
 namespace Workerman::Connection::detail {
 
-class TcpListener final : public Workerman::detail::Listener {
+class TcpListener final : public Workerman::detail::Listener, private ProxyGateClient {
  public:
   /// Takes over a listening socket. `unixPath`: the file to remove at the end.
+  /// @throws std::invalid_argument for an entry of Worker::trustedProxies.
   TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
               const Protocol* protocol);
   ~TcpListener() override;
@@ -30,7 +32,9 @@ class TcpListener final : public Workerman::detail::Listener {
  private:
   static void onPoll(void* self, int events) noexcept;
   void acceptAll(const bool& isGone);
-  void takeOver(FileDescriptor socket, const SocketAddress& peer);
+  void askProxy(FileDescriptor socket, const SocketAddress& peer);
+  void passed(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) override;
+  void takeOver(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt);
   void restAWhile(int error);
 
   Worker& worker_;
@@ -40,6 +44,8 @@ class TcpListener final : public Workerman::detail::Listener {
   const Protocol* protocol_;
   Workerman::detail::PollHandle poll_;
   Workerman::detail::LoopTimer rest_;
+  /// Of a worker with proxyProtocol.
+  std::unique_ptr<ProxyGate> gate_;
   Burst failures_;
   bool isPaused_ = true;
   /// Set while accepting: becomes true when this is destroyed meanwhile.

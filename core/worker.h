@@ -88,11 +88,34 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// longer. An open websocket is closed with 1001 (its pings and pongs are
   /// bytes as well), anything else is destroyed.
   double idleTimeout = 0;
-  /// Seconds from accept until a websocket's opening handshake is done, however
-  /// many bytes come meanwhile; then it is answered with 408 and closed. 0: no limit.
+  /// Seconds from accept until a proxy's header is there and a websocket's
+  /// opening handshake done, however many bytes come meanwhile; then a websocket
+  /// is answered with 408 and closed. 0: no limit.
   double handshakeTimeout = 30;
-  /// How many connections the limits have turned away so far.
+  /// How many connections the limits, and proxyProtocol, have turned away so far.
   std::uint64_t refusedConnections = 0;
+  /// @}
+
+  /// @name Behind proxies. Not in Workerman.
+  /// Set before it listens.
+  /// @{
+  /// True: every connection begins with a header of the PROXY protocol, version
+  /// 1 or 2, as `send-proxy` of HAProxy or `proxy_protocol` of nginx sends it,
+  /// below TLS and whatever the worker's protocol is. Then getRemoteIp(),
+  /// getRemotePort() and getRemoteAddress() are the client's, and
+  /// maxConnectionsPerIp counts clients; where the proxy speaks for itself (LOCAL,
+  /// UNKNOWN) they are the proxy's. onConnect waits for the header.
+  ///
+  /// A connection from elsewhere than trustedProxies, one without a header or
+  /// with a malformed one, and one whose header takes longer than
+  /// handshakeTimeout are closed: no callback runs, refusedConnections counts
+  /// them, and the first of a burst is logged with the reason.
+  /// @see https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt
+  bool proxyProtocol = false;
+  /// Whose headers are believed: IP addresses and networks, {"10.0.0.0/8", "::1"};
+  /// "unix" for whoever connects to a unix socket. With proxyProtocol it must not
+  /// be empty, and an entry that is none of these is refused when listening.
+  std::vector<std::string> trustedProxies;
   /// @}
 
   /// @name Callbacks

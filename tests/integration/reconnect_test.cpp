@@ -268,6 +268,68 @@ TEST_CASE("reconnect: during a stop it is ignored, and a pending one does not ho
   }
 }
 
+TEST_CASE("reconnect: a ReconnectDelay grows while nothing opens, and begins anew after what was open") {
+  std::vector<double> at;
+  std::string log;
+  LoopFixture fixture;
+  const testing::Ticker ticker;
+  const ReconnectDelay delay{.first = 0.02, .factor = 4, .max = 10, .jitter = 0};
+  RawListener probe;
+  const int port = probe.port();
+  probe.close();
+  auto client = std::make_shared<AsyncTcpConnection>("tcp://127.0.0.1:" + std::to_string(port));
+  client->onConnect = [&] { log += "connect "; };
+  client->onClose = [&](auto connection) {
+    at.push_back(now());
+    connection->reConnect(delay);
+  };
+  client->connect();
+  fixture.runUntil([&] { return at.size() == 4; });
+  const double wanted[] = {0.02, 0.08, 0.32};
+  for (std::size_t i = 0; i < 3; ++i) CHECK(at[i + 1] - at[i] >= wanted[i] - 0.005);
+
+  RawListener listener(16, "127.0.0.1", port);
+  RawSocket peer;
+  fixture.runUntil([&] { return listener.acceptInto(peer) && log == "connect "; });
+  at.clear();
+  listener.close();
+  peer.close();
+  fixture.runUntil([&] { return at.size() == 3; });
+  CHECK(at[1] - at[0] >= 0.015);
+  CHECK(at[2] - at[1] >= 0.075);
+  // Were it not for the connection that was open, it would have been more than five seconds for each.
+  CHECK(at[2] - at[0] < 3);
+  client->close();
+  CHECK(client->getStatus() == TcpConnection::STATUS_CLOSED);
+}
+
+TEST_CASE("reconnect: for a ReconnectDelay a websocket is open when its handshake is done") {
+  std::vector<double> at;
+  LoopFixture fixture;
+  const testing::Ticker ticker;
+  const auto server = testing::listenOn("tcp");
+  server->onMessage = [](auto connection) { connection->close("HTTP/1.1 503 Busy\r\n\r\n"); };
+  auto client = std::make_shared<AsyncTcpConnection>(testing::addressOf(*server, "ws"));
+  client->onClose = [&](auto connection) {
+    at.push_back(now());
+    if (at.size() < 4) connection->reconnect(ReconnectDelay{.first = 0.04, .factor = 3, .max = 9, .jitter = 0});
+  };
+  client->connect();
+  fixture.runUntil([&] { return at.size() == 4; });
+  CHECK(at[1] - at[0] >= 0.035);
+  CHECK(at[2] - at[1] >= 0.115);
+  CHECK(at[3] - at[2] >= 0.355);
+}
+
+TEST_CASE("reconnect: a ReconnectDelay that makes no sense is refused, without effect") {
+  LoopFixture fixture;
+  const testing::RefusingPort port;
+  auto client = std::make_shared<AsyncTcpConnection>(port.address());
+  CHECK_THROWS_AS(client->reConnect(ReconnectDelay{.factor = 0.5}), std::invalid_argument);
+  CHECK(client->getStatus() == TcpConnection::STATUS_INITIAL);
+  CHECK(client.use_count() == 1);
+}
+
 TEST_CASE("reconnect: 3,000 times against a flapping server, without growth") {
   LoopFixture fixture;
   const auto server = testing::listenOn("text");

@@ -125,7 +125,7 @@ TEST_CASE(
   const auto client = scene.client();
   client->connectTimeout = 0.05;
   client->connect();
-  checkRefused(scene, "timed out (waiting for the upgrade)");
+  checkRefused(scene, "timed out while waiting for the upgrade");
 }
 
 TEST_CASE("ws handshake: single bytes do not extend connectTimeout") {
@@ -137,7 +137,7 @@ TEST_CASE("ws handshake: single bytes do not extend connectTimeout") {
   const int drip = Timer::add(0.01, [&] {
     if (scene.server.peer) scene.server.write("a");
   });
-  checkRefused(scene, "timed out (waiting for the upgrade)");
+  checkRefused(scene, "timed out while waiting for the upgrade");
   Timer::del(drip);
 }
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace testing {
 
@@ -71,14 +72,15 @@ class RawSocket {
   bool isAtEnd_ = false;
 };
 
-/// Listens on a free port of 127.0.0.1. Nobody accepts unless accept() is called.
+/// Listens on a free port of 127.0.0.1, or as told. Nobody accepts unless accept() is called.
 class RawListener {
  public:
-  explicit RawListener(int backlog = 16)
+  explicit RawListener(int backlog = 16, const char* ip = "127.0.0.1", int port = 0)
       : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
     sockaddr_in where{};
     where.sin_family = AF_INET;
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    where.sin_port = htons(static_cast<std::uint16_t>(port));
+    REQUIRE(::inet_pton(AF_INET, ip, &where.sin_addr) == 1);
     socklen_t size = sizeof where;
     REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&where), size) == 0);
     REQUIRE(::listen(fd_, backlog) == 0);
@@ -107,6 +109,24 @@ class RawListener {
  private:
   int fd_;
   int port_ = 0;
+};
+
+/// Listens where connections get no answer: its queue is full, until accept() makes room.
+class StalledListener : public RawListener {
+ public:
+  explicit StalledListener(const char* ip = "127.0.0.1", int port = 0) : RawListener(0, ip, port) {
+    for (int i = 0; i < 3; ++i) {
+      fill_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      sockaddr_in where{};
+      where.sin_family = AF_INET;
+      where.sin_port = htons(static_cast<std::uint16_t>(this->port()));
+      REQUIRE(::inet_pton(AF_INET, ip, &where.sin_addr) == 1);
+      static_cast<void>(::connect(fill_.back().fd(), reinterpret_cast<sockaddr*>(&where), sizeof where));
+    }
+  }
+
+ private:
+  std::vector<RawSocket> fill_;
 };
 
 /// Wakes the loop up every few milliseconds, for tests that look at plain
