@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <stdexcept>
 #include <system_error>
 
 #include "daemon.h"
@@ -127,6 +128,14 @@ void Invocation::start() {
   serve();
 }
 
+/// A daemon that nobody hears is not started; in the foreground there is the terminal.
+void Invocation::checkLogFile() const {
+  const std::string why = prepareLogFile();
+  if (why.empty()) return;
+  if (Worker::daemonize) throw std::runtime_error(why);
+  logLine(why + "; the terminal has all of it");
+}
+
 void Invocation::serve() {
   Readiness readiness;
   // Before detaching, as they are meant for this process.
@@ -148,6 +157,7 @@ void Invocation::serve() {
     // Who reads the pid may send a signal at once.
     blockHandledSignals();
     Master master(program_, PidFile::take(Worker::pidFile), std::move(inherited));
+    checkLogFile();
     master.openSockets();
     setProcessTitle(masterTitle(programPath()));
     if (!command_.isQuiet) {
@@ -168,8 +178,11 @@ void Invocation::serve() {
 
 int Invocation::requireMaster() {
   const auto running = findMaster(Worker::pidFile);
-  if (running.pid == 0) fail(running.isLocked ? running.why : "not run");
-  return running.pid;
+  if (running.pid != 0) return running.pid;
+  std::error_code error;
+  const auto file = std::filesystem::symlink_status(Worker::pidFile, error);
+  if (file.type() == std::filesystem::file_type::not_found) fail("not run");
+  fail(running.isLocked || !running.isReadable ? running.why : "not run: " + running.why);
 }
 
 /// One that has just gone is none that fails.

@@ -22,6 +22,7 @@ class Invocation {
 
  private:
   [[noreturn]] void start();
+  void checkLogFile() const;
   [[noreturn]] void serve();
   void stop();
   [[noreturn]] void reload();

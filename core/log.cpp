@@ -10,11 +10,15 @@
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace Workerman::detail {
 
 namespace {
+
+constexpr int kFlags = O_RDWR | O_APPEND | O_CREAT | O_NOCTTY;
 
 class File {
  public:
@@ -81,20 +85,20 @@ void appendToFile(const LogConfig& config, std::string_view message) {
   line += message;
   line += '\n';
 
-  const File file(config.logFile.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOCTTY);
-  if (file.fd() < 0) {
+  // By its name for each line, as it may have been moved away meanwhile.
+  const File file(config.logFile.c_str(), kFlags);
+  const int fd = file.fd() >= 0 ? file.fd() : config.keptFile;
+  if (fd < 0) {
     return;
   }
-  while (::flock(file.fd(), LOCK_EX) != 0 && errno == EINTR) {
-  }
-  if (!writeAll(file.fd(), line) || config.maxSize == 0) {
-    return;
+  while (::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
   }
   struct stat status {};
-  if (::fstat(file.fd(), &status) == 0 && S_ISREG(status.st_mode) &&
+  if (writeAll(fd, line) && config.maxSize != 0 && ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
       static_cast<std::uint64_t>(status.st_size) > config.maxSize) {
-    dropOlderHalf(file.fd(), status.st_size);
+    dropOlderHalf(fd, status.st_size);
   }
+  ::flock(fd, LOCK_UN);
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -113,6 +117,20 @@ void print(std::FILE* stream, std::string_view text) {
 LogConfig& logConfig() {
   static LogConfig config;
   return config;
+}
+
+std::string prepareLogFile() {
+  const std::string& path = logConfig().logFile;
+  std::error_code ignored;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+  const File file(path.c_str(), kFlags);
+  if (file.fd() >= 0) return {};
+  return "cannot write the log file " + path + ": " + std::generic_category().message(errno);
+}
+
+void keepLogFile() noexcept {
+  LogConfig& config = logConfig();
+  if (config.keptFile < 0) config.keptFile = ::open(config.logFile.c_str(), kFlags | O_CLOEXEC, 0644);
 }
 
 void log(std::string_view message, bool decorated) noexcept {

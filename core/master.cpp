@@ -236,6 +236,7 @@ int Master::run(Readiness launcher) {
     noteReady();
     killOverdue();
     forkAllDue();
+    keepPidFile();
     if (phase_ == Phase::Reloading) continueReload();
   }
   slots_.clear();
@@ -259,6 +260,7 @@ std::optional<Clock::time_point> Master::nextDeadline() const {
     consider(slot.killAt);
     consider(slot.startAt);
   }
+  if (phase_ != Phase::Stopping) consider(nextPidFileLook_);
   if (!toReload_.empty()) consider(toReload_.front().readyBy);
   return next;
 }

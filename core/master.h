@@ -74,12 +74,15 @@ class Master {
   void startReload(bool graceful);
   void continueReload();
   bool hasProcesses() const noexcept;
+  void keepPidFile();
   void beginReport(int signal);
   void removeReports() const;
   void logLine(std::string_view text) const;
 
   std::string program_;
   PidFile pidFile_;
+  bool isPidFileLost_ = false;
+  Clock::time_point nextPidFileLook_{};
   InheritedSockets inherited_;
   Readiness launcher_;
   /// All workers have been ready at the same time.

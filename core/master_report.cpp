@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <ctime>
+#include <utility>
 
 #include "master.h"
 #include "privileges.h"
@@ -14,6 +15,12 @@
 #include "worker_report.h"
 
 namespace Workerman::detail {
+namespace {
+
+/// How long the pid file may be missing before that is seen.
+constexpr std::chrono::seconds kPidFileInterval{3};
+
+}  // namespace
 
 GlobalStatus Master::report() const {
   GlobalStatus global;
@@ -40,6 +47,17 @@ GlobalStatus Master::report() const {
     global.services.push_back(std::move(service));
   }
   return global;
+}
+
+/// Without it no command finds this process; and what clears folders of old files may take it.
+void Master::keepPidFile() {
+  if (phase_ == Phase::Stopping) return;
+  nextPidFileLook_ = Clock::now() + kPidFileInterval;
+  const bool wasLost = std::exchange(isPidFileLost_, !pidFile_.hasItsName());
+  if (!isPidFileLost_) return;
+  isPidFileLost_ = !pidFile_.restore();
+  if (!isPidFileLost_) return logLine("the pid file " + pidFile_.path() + " had gone: it is there again");
+  if (!wasLost) logLine("the pid file " + pidFile_.path() + " has gone, and cannot be made again");
 }
 
 /// Who listens is told to add its part; nobody waits here for those that are busy.

@@ -229,7 +229,7 @@ RunningMaster findMaster(const std::string& path) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | kFlags));
   if (fd.get() < 0) {
     if (errno == ENOENT) return {0, "there is no pid file " + path};
-    return {0, "cannot read the pid file " + path + ": " + reason(errno)};
+    return {0, "cannot read the pid file " + path + ": " + reason(errno), false, false};
   }
   if (!isLockedByOther(fd.get())) {
     const std::optional<int> pid = readPid(fd.get());

@@ -63,13 +63,14 @@ class PidFile {
   void leaveToMaster() noexcept { fd_.reset(); }
   /// Ends the hold and removes the file, unless somebody else's has its name now.
   void remove() noexcept;
+  /// Whether the file that is held has its name still.
+  bool hasItsName() const noexcept;
   /// Puts the file back if somebody has deleted it. False if that fails or if
   /// another file has its name.
   bool restore() noexcept;
 
  private:
   PidFile(std::string path, Descriptor fd) : path_(std::move(path)), fd_(std::move(fd)) {}
-  bool hasItsName() const noexcept;
 
   std::string path_;
   Descriptor fd_;
@@ -82,6 +83,8 @@ struct RunningMaster {
   std::string why;
   /// Somebody holds the file, also where its pid cannot be told.
   bool isLocked = false;
+  /// False: the file could not be looked into, so that nobody knows.
+  bool isReadable = true;
 };
 
 /// Looks without taking anything; any user may ask who can read the file.

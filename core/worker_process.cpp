@@ -130,7 +130,10 @@ void serveWorker(const WorkerSlot& slot, WorkerLink& link, SignalQueue& signals,
     link.keepWorkersEnd();
     setProcessTitle(workerTitle(worker.name, worker.getSocketName()));
     // First, as new rights make the kernel forget what the process is to die with.
-    if (slot.identity) become(*slot.identity);
+    if (slot.identity) {
+      keepLogFile();
+      become(*slot.identity);
+    }
     dieWithMaster(master);
     runtime.keepOnly(worker);
     // One that still comes when all is over must not count as how this process ended.

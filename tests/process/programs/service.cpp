@@ -2,7 +2,7 @@
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
 //                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
 //                   [datagrams=udp://…] [notify=1]
-//                   [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N]
+//                   [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N] [name=NAME]
 
 #include <unistd.h>
 #include <workerman/workerman.h>
@@ -68,7 +68,7 @@ void answer(Worker* worker, Connection connection, std::string_view question) {
 
 int main() {
   Worker worker(option("listen", "text://127.0.0.1:0"));
-  worker.name = "service";
+  worker.name = option("name", "service");
   worker.count = std::stoi(option("count", "1"));
   worker.reusePort = option("reuse-port") == "1";
   Worker::stdoutFile = option("stdout", "/dev/null");

@@ -9,6 +9,7 @@
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -171,6 +172,33 @@ TEST_CASE_FIXTURE(LogFixture, "log: a file that cannot be written is left out") 
   detail::log("hello");
   CHECK(::access(file.c_str(), F_OK) != 0);
   CHECK(::access((directory + "/missing").c_str(), F_OK) != 0);
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: the file is made with its directories, or what is in its way is named") {
+  detail::logConfig().logFile = directory + "/new/folder/workerman.log";
+  CHECK(detail::prepareLogFile().empty());
+  detail::log("hello");
+  CHECK(std::filesystem::file_size(detail::logConfig().logFile) > 6);
+  detail::logConfig().logFile = directory + "/new/folder";
+  CHECK(detail::prepareLogFile() ==
+        "cannot write the log file " + directory + "/new/folder: Is a directory");
+  detail::logConfig().logFile = directory + "/new/folder/workerman.log/none";
+  CHECK(detail::prepareLogFile().ends_with(": Not a directory"));
+  std::filesystem::remove_all(directory + "/new");
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: a file that was kept takes the lines once its name is out of reach") {
+  detail::keepLogFile();
+  detail::log("by name");
+  std::filesystem::create_directory(directory + "/moved");
+  std::filesystem::rename(file, directory + "/moved/log");
+  std::filesystem::create_directory(file);
+  detail::log("kept");
+  std::filesystem::remove(file);
+  std::filesystem::rename(directory + "/moved/log", file);
+  std::filesystem::remove(directory + "/moved");
+  ::close(detail::logConfig().keptFile);
+  CHECK(texts(contents()) == std::vector<std::string>{"by name", "kept"});
 }
 
 TEST_CASE("log: decorations become escape sequences, or nothing (Worker::safeEcho in PHP)") {
