@@ -12,6 +12,8 @@
 #include "loop_io.h"
 #include "proxy.h"
 #include "socket.h"
+#include "tls_context.h"
+#include "tls_stream.h"
 
 namespace Workerman::Connection {
 
@@ -30,10 +32,6 @@ std::string formatSeconds(double seconds) {
   return text;
 }
 
-[[noreturn]] void throwNoTls() {
-  throw std::runtime_error("TLS (wss://, ssl://, transport \"ssl\") is not available in this version");
-}
-
 }  // namespace
 
 const std::map<std::string, std::string> AsyncTcpConnection::BUILD_IN_TRANSPORTS{
@@ -44,13 +42,17 @@ AsyncTcpConnection::AsyncTcpConnection(std::string_view remoteAddress, SocketCon
     : address_(detail::parseRemoteAddress(remoteAddress)), socketContext_(std::move(socketContext)) {
   status_ = STATUS_INITIAL;
   const auto known = BUILD_IN_TRANSPORTS.find(address_.scheme);
-  if (address_.scheme == "wss") throwNoTls();
-  if (known == BUILD_IN_TRANSPORTS.end()) {
+  if (address_.scheme == "wss") {
+    protocol = "ws";
+    transport = "ssl";
+  } else if (known == BUILD_IN_TRANSPORTS.end()) {
     protocol = address_.scheme;
   } else if (known->second == "udp") {
     throw std::invalid_argument("AsyncTcpConnection: udp:// is for AsyncUdpConnection");
-  } else if (known->second != "tcp" && known->second != "unix") {
-    throwNoTls();
+  } else if (known->second == "sslv2" || known->second == "sslv3") {
+    throw std::invalid_argument("AsyncTcpConnection: " + address_.scheme + ":// is broken and gone; ssl:// is TLS");
+  } else if (known->second == "tls") {
+    transport = "ssl";
   } else {
     transport = known->second;
   }
@@ -73,8 +75,8 @@ void AsyncTcpConnection::connect() {
         "connect(): no shared_ptr owns this connection; make it with std::make_shared<AsyncTcpConnection>(…)");
   }
   eventLoop = Worker::getEventLoop();
-  if (transport == "ssl") throwNoTls();
   checkCallbackFits();
+  prepareTls();
   if (const Protocol* spoken = protocol.get()) spoken->prepare(*this);
   reconnectTimer_.reset();
   beginConnecting();
@@ -85,6 +87,17 @@ void AsyncTcpConnection::connect() {
     status_ = STATUS_INITIAL;
     releaseSelf();
     throw;
+  }
+}
+
+/// At every start, as the files that the options name may have changed.
+void AsyncTcpConnection::prepareTls() {
+  if (!usesTls()) return tlsContext_.reset();
+  try {
+    tlsContext_ = detail::TlsContext::ofClient(socketContext_.ssl);
+  } catch (const std::runtime_error& e) {
+    if (!tlsContext_) throw;
+    Worker::log("connect " + getRemoteAddress() + ": " + e.what() + "; going on with what was read before");
   }
 }
 
@@ -142,6 +155,7 @@ void AsyncTcpConnection::startTimeLimit() {
 /// socket on; those up to it are the connector's.
 std::string AsyncTcpConnection::stage() const {
   if (connector_) return connector_->stage();
+  if (isInTlsHandshake()) return "waiting for the TLS handshake";
   return "waiting for the upgrade";
 }
 
@@ -160,13 +174,26 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
   }
   try {
     if (!address_.isUnix) remoteAddress_ = detail::peerAddress(fd_).text();
-    established(std::move(leftOver));
+    if (!tlsContext_) return established(leftOver);
+    startTls(std::make_unique<detail::TlsStream>(tlsContext_, address_.host, targetPort()));
+    if (fd_ >= 0 && !leftOver.empty()) receiveCiphertext(leftOver);
   } catch (...) {
     handleException();
   }
 }
 
-void AsyncTcpConnection::established(std::string leftOver) {
+void AsyncTcpConnection::secured() {
+  const auto pin = shared_from_this();
+  try {
+    established({});
+  } catch (...) {
+    handleException();
+  }
+}
+
+void AsyncTcpConnection::handshakeFailed(std::string_view cause) { failConnect("TLS: " + std::string(cause)); }
+
+void AsyncTcpConnection::established(std::string_view leftOver) {
   const int socket = fd_;
   const auto isStillUp = [&] { return status_ == STATUS_ESTABLISHED && fd_ == socket; };
   const Protocol* spoken = protocol.get();
@@ -196,7 +223,7 @@ void AsyncTcpConnection::protocolReady() {
 }
 
 void AsyncTcpConnection::lost(std::string_view cause) {
-  if (status_ == STATUS_ESTABLISHED && !isReady_) return failConnect(cause);
+  if ((status_ == STATUS_ESTABLISHED || isInTlsHandshake()) && !isReady_) return failConnect(cause);
   TcpConnection::lost(cause);
 }
 

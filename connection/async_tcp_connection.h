@@ -19,6 +19,7 @@ namespace Workerman::Connection {
 
 namespace detail {
 class Connector;
+class TlsContext;
 }
 
 /// @see Workerman manual: async-tcp-connection
@@ -30,7 +31,7 @@ class Connector;
 /// From connect() until the final close the framework holds it. A close is
 /// final when onClose returns without reConnect(); then callbacks are released.
 ///
-/// A connection that cannot be made (name look-up, TCP, proxy, upgrade; all
+/// A connection that cannot be made (name look-up, TCP, proxy, TLS, upgrade; all
 /// within connectTimeout) gets onError(CONNECT_FAIL, cause), then onClose,
 /// unless onError reconnected.
 class AsyncTcpConnection final : public TcpConnection, private detail::ConnectorClient {
@@ -39,7 +40,8 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   static const std::map<std::string, std::string> BUILD_IN_TRANSPORTS;
 
   /// `remoteAddress`: "scheme://host:port/path", the scheme a transport (tcp,
-  /// unix) or a registered protocol (ws, text, frame, one's own).
+  /// unix, ssl) or a registered protocol (ws, text, frame, one's own). TLS is
+  /// spoken with ssl://, wss:// and, whatever the scheme, `transport = "ssl"`.
   /// @throws std::invalid_argument for what is no address,
   /// std::runtime_error for an unknown protocol.
   explicit AsyncTcpConnection(std::string_view remoteAddress, SocketContext socketContext = {});
@@ -74,7 +76,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   std::string proxyAuthorization;
   /// @}
 
-  /// Seconds for name look-up, TCP, proxy and upgrade together; 0: no limit.
+  /// Seconds for name look-up, TCP, proxy, TLS and upgrade together; 0: no limit.
   /// The message of onError says what was being waited for.
   ///
   /// Names are looked up as the system does it (its resolver, /etc/hosts), by up
@@ -85,7 +87,8 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   /// Starts connecting; never calls back before it returns. Does nothing when
   /// already connecting or connected.
   /// @throws std::logic_error if no shared_ptr owns this; std::runtime_error
-  /// without an event loop, or for an onMessage that does not fit the protocol;
+  /// without an event loop, for an onMessage that does not fit the protocol, or
+  /// for certificates and keys that cannot be read;
   /// std::invalid_argument for a proxy's address, a header or a path that
   /// cannot be sent.
   void connect();
@@ -120,11 +123,16 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   void stopConnecting() noexcept override;
   bool startsAnew() override;
   bool isCloseTold() const noexcept override { return isCloseTold_; }
+  void secured() override;
+  void handshakeFailed(std::string_view cause) override;
+  bool isStillConnecting() const noexcept override { return !isReady_; }
 
+  void prepareTls();
   void checkCallbackFits() const;
   void startConnector();
   void beginConnecting();
-  void established(std::string leftOver);
+  bool usesTls() const noexcept { return transport == "ssl"; }
+  void established(std::string_view leftOver);
   void failConnect(std::string_view cause);
   void dropSocket();
   void retry();
@@ -134,6 +142,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
 
   detail::Address address_;
   SocketContext socketContext_;
+  std::shared_ptr<detail::TlsContext> tlsContext_;
   std::unique_ptr<detail::Connector> connector_;
   std::unique_ptr<Workerman::detail::LoopTimer> limitTimer_;
   std::unique_ptr<Workerman::detail::LoopTimer> reconnectTimer_;

@@ -40,6 +40,10 @@ class ConnectionInterface {
   static constexpr int CONNECT_FAIL = 1;
   /// onError's code for data that could not be sent.
   static constexpr int SEND_FAIL = 2;
+  /// TLS has failed after its handshake: an alert of the peer's, a record that
+  /// cannot be true, or raw data that ends without close_notify. onClose follows.
+  /// Not in Workerman.
+  static constexpr int TLS_FAIL = 3;
 
   /// This thread's counters, which `status` shows.
   struct Statistics {

@@ -44,8 +44,7 @@ void closeIdle(TcpConnection& connection) {
 TcpConnectionPtr stillOpening(const Worker& worker, std::int64_t id) {
   const auto found = worker.connections.find(id);
   if (found == worker.connections.end()) return nullptr;
-  const Protocol* spoken = found->second->protocol.get();
-  return spoken != nullptr && spoken->isOpening(*found->second) ? found->second : nullptr;
+  return found->second->isOpening() ? found->second : nullptr;
 }
 
 }  // namespace
@@ -120,8 +119,7 @@ void ConnectionLimits::started(const TcpConnection& connection, std::uint64_t si
     if (const std::string ip = connection.getRemoteIp(); !ip.empty()) ++perAddress_[ip];
   }
   if (worker_.idleTimeout > 0) watchIdle();
-  const Protocol* spoken = connection.protocol.get();
-  if (spoken == nullptr || !(worker_.handshakeTimeout > 0) || !spoken->isOpening(connection)) return;
+  if (!(worker_.handshakeTimeout > 0) || !connection.isOpening()) return;
   if (opening_.size() >= openingLimit_) forgetOpened();
   // Almost always the youngest; a proxy's header may have taken its time.
   auto place = opening_.end();
@@ -141,6 +139,13 @@ void ConnectionLimits::ended(const TcpConnection& connection) noexcept {
   if (!countsAddresses_) return;
   const auto known = perAddress_.find(connection.getRemoteIp());
   if (known != perAddress_.end() && --known->second == 0) perAddress_.erase(known);
+}
+
+void ConnectionLimits::tlsFailed(const TcpConnection& connection, std::string_view cause) {
+  if (!tlsFailures_.begins(now())) return;
+  Workerman::detail::log("worker " + worker_.name + " (" + worker_.getSocketName() + "): no TLS with " +
+                         connection.getRemoteAddress() + ": " + std::string(cause) +
+                         "; failures that follow soon are not logged");
 }
 
 // -- how long -----------------------------------------------------------------------
@@ -184,9 +189,7 @@ void ConnectionLimits::endOverdue() {
   // The last: what this calls back may end this object.
   EventLoop& loop = loop_;
   for (const auto& connection : overdue) {
-    const Protocol* spoken = connection->protocol.get();
-    if (spoken == nullptr || !spoken->isOpening(*connection)) continue;
-    loop.guarded([&] { spoken->handshakeOverdue(*connection); });
+    if (connection->isOpening()) loop.guarded([&] { connection->handshakeOverdue(); });
   }
 }
 

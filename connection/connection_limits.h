@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "../core/fwd.h"
@@ -52,6 +53,8 @@ class ConnectionLimits final : public Workerman::detail::ConnectionLimitsBase {
   /// `acceptedAt`: when its socket was accepted, by now().
   void started(const TcpConnection& connection, std::uint64_t acceptedAt);
   void ended(const TcpConnection& connection) noexcept override;
+  /// A client's TLS handshake has failed: logged, but for those that follow soon.
+  void tlsFailed(const TcpConnection& connection, std::string_view cause);
 
  private:
   struct Opening {
@@ -72,6 +75,7 @@ class ConnectionLimits final : public Workerman::detail::ConnectionLimitsBase {
   Worker& worker_;
   EventLoop& loop_;
   Burst refusals_;
+  Burst tlsFailures_;
   bool countsAddresses_ = false;
   std::unordered_map<std::string, std::uint32_t> perAddress_;
   /// Connections whose handshake was not done when last looked at, by age.

@@ -21,6 +21,7 @@
 #include "protocol_registry.h"
 #include "tcp_connection.h"
 #include "tcp_listener.h"
+#include "tls_context.h"
 #include "trusted_proxies.h"
 #include "udp_listener.h"
 
@@ -113,8 +114,13 @@ void checkProxyProtocol(const Worker& worker, bool isUdp) {
 /// What openListeningSocket() opens, and what it has found out for makeListener().
 class WorkerSocket final : public OpenSocket {
  public:
-  WorkerSocket(FileDescriptor socket, std::string unixPath, const Connection::Protocol* spoken, bool udp)
-      : descriptor(std::move(socket)), protocol(spoken), isUdp(udp), unixPath_(std::move(unixPath)) {}
+  WorkerSocket(FileDescriptor socket, std::string unixPath, const Connection::Protocol* spoken, bool udp,
+               std::shared_ptr<TlsServer> secured)
+      : descriptor(std::move(socket)),
+        protocol(spoken),
+        tls(std::move(secured)),
+        isUdp(udp),
+        unixPath_(std::move(unixPath)) {}
   WorkerSocket(const WorkerSocket&) = delete;
   WorkerSocket& operator=(const WorkerSocket&) = delete;
   ~WorkerSocket() override {
@@ -125,6 +131,9 @@ class WorkerSocket final : public OpenSocket {
   InheritedSocket inheritance() const noexcept override {
     return {descriptor.get(), !unixPath_.empty(), anyPort};
   }
+  void reloadCertificates() override {
+    if (tls) tls->renew();
+  }
   /// The file that whoever asks has to remove; none in a forked process, since others go on listening there.
   std::string takeFile() {
     std::string path = std::exchange(unixPath_, {});
@@ -133,6 +142,8 @@ class WorkerSocket final : public OpenSocket {
 
   FileDescriptor descriptor;
   const Connection::Protocol* protocol;
+  /// Shared by all sockets of a worker, since tickets of one process are to count in all.
+  std::shared_ptr<TlsServer> tls;
   bool isUdp;
   bool anyPort = false;
 
@@ -140,6 +151,15 @@ class WorkerSocket final : public OpenSocket {
   std::string unixPath_;
   pid_t opener_ = ::getpid();
 };
+
+std::shared_ptr<TlsServer> tlsFor(const Worker& worker, const OpenSocket* sibling) {
+  if (sibling != nullptr) return static_cast<const WorkerSocket*>(sibling)->tls;
+  try {
+    return std::make_shared<TlsServer>(worker.socketContext().ssl);
+  } catch (const std::runtime_error& e) {
+    throwCannotListen(worker, e.what());
+  }
+}
 
 }  // namespace
 
@@ -152,11 +172,14 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
   if (!address.isUnix && address.port == 0 && !name.ends_with(":0")) {
     throwCannotListen(worker, "the port is missing; 0 asks for a free one");
   }
-  if (address.scheme == "ssl" || worker.transport == "ssl") throwCannotListen(worker, "TLS is not available yet");
+  const bool isSecured = address.scheme == "ssl" || address.scheme == "tls" || worker.transport == "ssl";
   const bool isUdp = !address.isUnix && (address.scheme == "udp" || worker.transport == "udp");
-  if (address.isUnix) worker.transport = "unix";
+  if (isUdp && isSecured) throwCannotListen(worker, "TLS is spoken in streams, not in datagrams (udp)");
+  if (address.isUnix && !isSecured) worker.transport = "unix";
+  if (isSecured) worker.transport = "ssl";
   if (isUdp) worker.transport = "udp";
-  const bool isTransport = address.scheme == "tcp" || address.scheme == "unix" || address.scheme == "udp";
+  const bool isTransport = address.scheme == "tcp" || address.scheme == "unix" || address.scheme == "udp" ||
+                           address.scheme == "ssl" || address.scheme == "tls";
   if (!isTransport) worker.protocol = address.scheme;
   const Connection::Protocol* protocol = worker.protocol.empty() ? nullptr : requireProtocol(worker.protocol);
   checkCallbackFits(worker, protocol, isUdp);
@@ -172,7 +195,8 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
                           : isUdp ? openDatagrams(worker, address)
                                   : openListener(worker, address);
   const std::string ownFile = isNew || given.ownsFile ? address.unixPath : std::string();
-  auto opened = std::make_unique<WorkerSocket>(std::move(socket), ownFile, protocol, isUdp);
+  auto opened = std::make_unique<WorkerSocket>(std::move(socket), ownFile, protocol, isUdp,
+                                               isSecured ? tlsFor(worker, sibling) : nullptr);
   opened->anyPort = !address.isUnix && address.port == 0;
   return opened;
 }
@@ -182,7 +206,8 @@ std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop, OpenSock
   if (opened.isUdp) {
     return std::make_unique<UdpListener>(worker, loop, std::move(opened.descriptor), opened.protocol);
   }
-  return std::make_unique<TcpListener>(worker, loop, std::move(opened.descriptor), opened.takeFile(), opened.protocol);
+  return std::make_unique<TcpListener>(worker, loop, std::move(opened.descriptor), opened.takeFile(), opened.protocol,
+                                       opened.tls);
 }
 
 std::size_t heldConnections() noexcept { return Connection::detail::heldConnections; }

@@ -15,6 +15,7 @@
 #include "loop_io.h"
 #include "socket.h"
 #include "tcp_rare.h"
+#include "tls_stream.h"
 
 namespace Workerman::Connection {
 
@@ -54,16 +55,22 @@ TcpConnection::~TcpConnection() {
   --statistics.connection_count;
 }
 
-TcpConnectionPtr TcpConnection::accepted(EventLoop& loop, int fd, std::string remoteAddress) {
+TcpConnectionPtr TcpConnection::accepted(EventLoop& loop, int fd, std::string remoteAddress,
+                                         std::unique_ptr<detail::TlsStream> tls) {
   struct Accepted final : TcpConnection {};
   const auto connection = std::make_shared<Accepted>();
   connection->remoteAddress_ = remoteAddress;
   connection->adoptSocket(loop, fd);
   connection->holdSelf();
+  if (tls) {
+    connection->tls_ = std::move(tls);
+    connection->status_ = STATUS_CONNECTING;
+  }
   return connection;
 }
 
 void TcpConnection::startAccepted() {
+  if (tls_) return updateWatch();  // Differs from Workerman: onConnect follows the TLS handshake.
   const TcpConnectionPtr pin = self_;
   emit(onConnect);
   updateWatch();
@@ -95,12 +102,15 @@ void TcpConnection::closeSocket() noexcept {
 void TcpConnection::leaveSocket() {
   flushOwnCork();
   if (fd_ >= 0) {
+    sayTlsGoodbye();
     // Half a message must not become the beginning of the next stream.
     sendQueue_.clear();
+    if (isInTlsHandshake()) sendQueue_.swap(tls_->waiting);
     receiveQueue_.clear();
     isPaused_ = outputEnds_ = false;
   }
   closeSocket();
+  tls_.reset();
   if (rare_) rare_->lingerTimer.reset();
   LoopIo::ofThisThread().bury(eventLoop, std::move(protocolState_));
 }
@@ -183,7 +193,7 @@ void TcpConnection::awaitGoodbye() noexcept {
 }
 
 void TcpConnection::shutdownAndDrain() {
-  if (sendsFin_) ::shutdown(fd_, SHUT_WR);
+  if (sendsFin_ && !sendFin()) return;
   if (hasEnded_ || lingerTimeout <= 0) return destroyBecause({});
   auto& timer = rare().lingerTimer;
   if (!timer) timer = std::make_unique<Workerman::detail::LoopTimer>(*eventLoop);
@@ -204,6 +214,7 @@ void TcpConnection::destroyBecause(std::string_view cause) {
   isDestroying_ = true;
   flushOwnCork();
   stopConnecting();
+  if (fd_ >= 0) sayTlsGoodbye();
   closeSocket();
   if (rare_) rare_->lingerTimer.reset();
   status_ = STATUS_CLOSED;
@@ -211,6 +222,7 @@ void TcpConnection::destroyBecause(std::string_view cause) {
   if (!isQuiet) tellClosed(why);
   // What onClose has sent after its reConnect() is for the next socket.
   if (status_ == STATUS_CLOSED) sendQueue_.clear();
+  tls_.reset();
   receiveQueue_.clear();
   isPaused_ = outputEnds_ = false;
   LoopIo::ofThisThread().bury(loop, std::move(protocolState_));
@@ -219,6 +231,7 @@ void TcpConnection::destroyBecause(std::string_view cause) {
 }
 
 void TcpConnection::tellClosed(std::string_view cause) noexcept {
+  if (isInTlsHandshake() && tls_->isServer()) return;  // nobody was told of it
   const Protocol* spoken = protocol.get();
   if (spoken == nullptr) return emit(onClose);
   try {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,13 +20,17 @@
 #include "context.h"
 #include "headers.h"
 #include "protocol.h"
+#include "ssl_info.h"
 #include "websocket_type.h"
+
+struct iovec;
 
 namespace Workerman::Connection {
 
 namespace detail {
 class LoopIo;
 class Subscriber;
+class TlsStream;
 }
 
 /// @see Workerman manual: tcp-connection
@@ -134,6 +139,10 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   std::string getLocalAddress() const override;
   bool isIpV4() const override;
   bool isIpV6() const override;
+
+  /// What is known of the TLS connection; nothing without TLS, and before its
+  /// handshake is done. Still there in onClose. Not in Workerman.
+  std::optional<SslInfo> getSslInfo() const;
 
   /// Bytes that wait to be written.
   std::size_t getSendBufferQueueSize() const noexcept;
@@ -253,10 +262,16 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void emit(const Slot& slot, Args&&... args) noexcept;
   /// @}
 
-  /// Takes a socket that a listener accepted (internal).
-  static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress);
+  /// Takes a socket that a listener accepted (internal); `tls`: what it speaks
+  /// with the client, null for none.
+  static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress,
+                                   std::unique_ptr<detail::TlsStream> tls = nullptr);
   /// Starts receiving, after the worker has set it up (internal).
   void startAccepted();
+  /// Whether an accepted connection still owes a handshake: TLS or its protocol's (internal).
+  bool isOpening() const noexcept;
+  /// isOpening() when the worker's handshakeTimeout is over (internal).
+  void handshakeOverdue();
   /// How many looks in a row, this one included, have found that no byte moved
   /// (internal).
   unsigned sweptIdle() noexcept { return ++idleSweeps_; }
@@ -289,10 +304,20 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   void handleException() noexcept;
   void writeQueued();
   bool sendFinIfDue();
+  /// Begins TLS, as the client, on the socket just taken over.
+  void startTls(std::unique_ptr<detail::TlsStream> stream);
+  bool isInTlsHandshake() const noexcept;
+  void receiveCiphertext(std::string_view bytes);
+  /// Hook: the TLS handshake is done.
+  virtual void secured();
+  /// Hook: the TLS handshake has failed.
+  virtual void handshakeFailed(std::string_view cause);
   void updateWatch() noexcept;
   void destroyBecause(std::string_view cause);
   /// Hook: the connection is going down. Stop what leads to a connection.
   virtual void stopConnecting() noexcept {}
+  /// Hook: what goes wrong now is a failure to connect.
+  virtual bool isStillConnecting() const noexcept { return false; }
   /// Hook: onClose has run. True when a reconnect is on its way.
   virtual bool startsAnew() { return false; }
   /// Hook: its onClose has run, and nothing has begun since.
@@ -303,7 +328,10 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   int fd_ = -1;
   bool isDestroying_ = false;
   CompactText remoteAddress_;
+  /// What waits for the socket; with TLS it is encrypted, and what waits to be is in tls_->waiting, which
+  /// then is empty once this is (but during the handshake).
   detail::ByteQueue sendQueue_;
+  std::unique_ptr<detail::TlsStream> tls_;
 
  private:
   friend class detail::LoopIo;
@@ -312,6 +340,9 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   struct Rare;
   static void onPoll(void* self, int events) noexcept;
   void onReadable();
+  void onTlsReadable();
+  template <class Source>
+  void receiveFrom(Source&& source);
   void receiveQueued();
   std::size_t pump(char* data, std::size_t size);
   void peerEnded();
@@ -320,6 +351,18 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   std::size_t writeParts(std::string_view corked, const Parts& parts, int& error) noexcept;
   void flushCork() noexcept;
   bool flushOwnCork() noexcept;
+  std::size_t writeSome(const iovec* pieces, int count, int& error) noexcept;
+  std::size_t writeEncrypted(const iovec* pieces, int count, int& error);
+  bool encryptWaiting(int& error);
+  bool sendCiphertext(int& error);
+  bool advanceHandshake();
+  void tlsCutOff();
+  void tlsFailed(const std::string& cause);
+  void refusePlainText();
+  void sayTlsGoodbye() noexcept;
+  bool sendFin();
+  detail::ByteQueue& unsent() noexcept;
+  std::size_t unsentBytes() const noexcept;
   void sendFailed();
   void allWritten();
   void shutdownAndDrain();

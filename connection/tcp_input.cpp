@@ -8,6 +8,8 @@
 #include "loop_io.h"
 #include "socket.h"
 #include "tcp_connection.h"
+#include "tls_io.h"
+#include "tls_stream.h"
 
 namespace Workerman::Connection {
 
@@ -29,13 +31,28 @@ void TcpConnection::onPoll(void* self, int events) noexcept {
   const Workerman::detail::DispatchScope scope(*connection.eventLoop);
   try {
     if ((events & PollHandle::Writable) && !connection.sendQueue_.empty()) connection.writeQueued();
-    if ((events & PollHandle::Readable) && connection.fd_ >= 0) connection.onReadable();
+    if (!(events & PollHandle::Readable) || connection.fd_ < 0) return;
+    connection.tls_ ? connection.onTlsReadable() : connection.onReadable();
   } catch (...) {
     connection.handleException();
   }
 }
 
 void TcpConnection::onReadable() {
+  receiveFrom([this](char* to, std::size_t room) -> ssize_t {
+    const ssize_t got = detail::recvSome(fd_, to, room);
+    if (got < 0) {
+      if (errno != EAGAIN && errno != EWOULDBLOCK) lost(describeError(errno));
+    } else if (got == 0) {
+      peerEnded();
+    }
+    return got;
+  });
+}
+
+/// Takes what `source` writes to where it is told, which is to deal itself with what is no data.
+template <class Source>
+void TcpConnection::receiveFrom(Source&& source) {
   auto& io = LoopIo::ofThisThread();
   const std::size_t left = receiveQueue_.size();
   const bool isShared = left <= kSharedLeftOver;
@@ -50,12 +67,8 @@ void TcpConnection::onReadable() {
     room = receiveQueue_.tailRoom();
   }
   char* const tail = isShared ? data + left : receiveQueue_.reserve(1);
-  const ssize_t got = detail::recvSome(fd_, tail, room);
-  if (got < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK) lost(describeError(errno));
-    return;
-  }
-  if (got == 0) return peerEnded();
+  const ssize_t got = source(tail, room);
+  if (got <= 0) return;
   const auto size = static_cast<std::size_t>(got);
   bytesRead += got;
   markActive();
@@ -77,6 +90,38 @@ void TcpConnection::onReadable() {
     receiveQueue_.reserve(std::min<std::size_t>(wanted_, LoopIo::kMostReserved));
   }
   receiveQueue_.append({data + total - unused, unused});
+}
+
+void TcpConnection::onTlsReadable() {
+  auto& io = detail::TlsIo::ofThisThread();
+  const ssize_t got = detail::recvSome(fd_, io.receiveBuffer(), detail::TlsIo::kReceiveSize);
+  if (got > 0) return receiveCiphertext({io.receiveBuffer(), static_cast<std::size_t>(got)});
+  if (got == 0) return tlsCutOff();
+  if (errno != EAGAIN && errno != EWOULDBLOCK) lost(describeError(errno));
+}
+
+void TcpConnection::receiveCiphertext(std::string_view bytes) {
+  using Outcome = detail::TlsStream::Outcome;
+  markActive();
+  if (status_ == STATUS_ENDING || isDraining_) return;  // drained
+  const bool isPlain = tls_->isServer() && tls_->isFresh() && bytes[0] >= 'A' && bytes[0] <= 'Z';
+  if (isPlain) return refusePlainText();
+  tls_->feed(bytes);
+  if (!tls_->isOpen() && !advanceHandshake()) return;
+  auto outcome = Outcome::Done;
+  do {
+    int error = 0;
+    receiveFrom([&](char* to, std::size_t room) {
+      const auto result = tls_->read(to, room);
+      outcome = result.outcome;
+      // Alerts and new keys leave before a callback makes anything else of the output.
+      if (!sendCiphertext(error)) outcome = Outcome::Failed;
+      return static_cast<ssize_t>(result.size);
+    });
+    if (fd_ < 0) return;
+    if (outcome == Outcome::Ended) return peerEnded();
+    if (outcome == Outcome::Failed) return tlsFailed(error != 0 ? describeError(error) : tls_->failure());
+  } while (outcome == Outcome::Full);
 }
 
 void TcpConnection::receiveQueued() {
@@ -165,7 +210,7 @@ void TcpConnection::peerEnded() {
 void TcpConnection::updateWatch() noexcept {
   if (fd_ < 0) return;
   const bool drains = status_ == STATUS_ENDING || isDraining_;
-  const bool reads = !hasEnded_ && (drains || (!isPaused_ && !stopsReceiving()));
+  const bool reads = !hasEnded_ && (drains || isInTlsHandshake() || (!isPaused_ && !stopsReceiving()));
   poll_.watch((reads ? PollHandle::Readable : 0) | (sendQueue_.empty() ? 0 : PollHandle::Writable));
 }
 

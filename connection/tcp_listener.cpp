@@ -10,6 +10,7 @@
 #include "../core/worker.h"
 #include "connection_limits.h"
 #include "tcp_connection.h"
+#include "tls_stream.h"
 
 namespace Workerman::Connection::detail {
 
@@ -25,12 +26,13 @@ constexpr double kRestSeconds = 0.1;
 }  // namespace
 
 TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
-                         const Protocol* protocol)
+                         const Protocol* protocol, std::shared_ptr<TlsServer> tls)
     : worker_(worker),
       loop_(loop),
       socket_(std::move(socket)),
       unixPath_(std::move(unixPath)),
       protocol_(protocol),
+      tls_(std::move(tls)),
       rest_(loop) {
   if (worker.proxyProtocol) gate_ = std::make_unique<ProxyGate>(worker, loop, static_cast<ProxyGateClient&>(*this));
   poll_.open(loop_, socket_.get(), &TcpListener::onPoll, this);
@@ -117,7 +119,8 @@ void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer, std
   if (peer.isIp()) setTcpOptions(socket.get());
   TcpConnectionPtr connection;
   try {
-    connection = TcpConnection::accepted(loop_, socket.get(), peer.text());
+    auto tls = tls_ ? std::make_unique<TlsStream>(tls_->context) : nullptr;
+    connection = TcpConnection::accepted(loop_, socket.get(), peer.text(), std::move(tls));
   } catch (const std::system_error& e) {
     return restAWhile(e.code().value());  // no room among what the system watches; the socket closes
   }
@@ -126,7 +129,9 @@ void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer, std
   connection->worker = &worker;
   // A client whose address a proxy has told is no unix peer, even if the proxy is.
   const bool isUnix = worker.transport == "unix" && !peer.isIp();
-  connection->transport = isUnix ? CompactText::literal<"unix">() : CompactText::literal<"tcp">();
+  connection->transport = tls_     ? CompactText::literal<"ssl">()
+                          : isUnix ? CompactText::literal<"unix">()
+                                   : CompactText::literal<"tcp">();
   connection->protocol = ProtocolName(protocol_);
   connection->onConnect = worker.onConnect;
   connection->onMessage = worker.onMessage;

@@ -13,6 +13,7 @@
 #include "protocol.h"
 #include "proxy_gate.h"
 #include "socket.h"
+#include "tls_context.h"
 
 namespace Workerman::Connection::detail {
 
@@ -20,14 +21,18 @@ class TcpListener final : public Workerman::detail::Listener, private ProxyGateC
  public:
   /// Takes over a listening socket. `unixPath`: the file to remove at the end.
   /// @throws std::invalid_argument for an entry of Worker::trustedProxies.
+  /// `tls`: null for none.
   TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
-              const Protocol* protocol);
+              const Protocol* protocol, std::shared_ptr<TlsServer> tls);
   ~TcpListener() override;
 
   void resume() override;
   void pause() noexcept override;
   int descriptor() const noexcept override { return socket_.get(); }
   int port() const noexcept override;
+  void reloadCertificates() override {
+    if (tls_) tls_->renew();
+  }
 
  private:
   static void onPoll(void* self, int events) noexcept;
@@ -42,6 +47,7 @@ class TcpListener final : public Workerman::detail::Listener, private ProxyGateC
   FileDescriptor socket_;
   std::string unixPath_;
   const Protocol* protocol_;
+  std::shared_ptr<TlsServer> tls_;
   Workerman::detail::PollHandle poll_;
   Workerman::detail::LoopTimer rest_;
   /// Of a worker with proxyProtocol.

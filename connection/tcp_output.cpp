@@ -12,6 +12,7 @@
 #include "socket.h"
 #include "tcp_connection.h"
 #include "tcp_cork.h"
+#include "tls_stream.h"
 
 namespace Workerman::Connection {
 
@@ -44,7 +45,8 @@ SendResult TcpConnection::transmit(std::string_view head, std::string_view body,
   const Parts parts{{head, body, tail}, head.size() + body.size() + tail.size()};
   if (!mayStillSend() || outputEnds_) return SendResult::failed();
   if (status_ == STATUS_ESTABLISHED && sendQueue_.empty()) return push(parts);
-  if (!sendQueue_.empty() && !admits(getSendBufferQueueSize())) return SendResult::failed();
+  const std::size_t queued = getSendBufferQueueSize();
+  if (queued != 0 && !admits(queued)) return SendResult::failed();
   enqueue(parts, 0);
   announceIfFull(getSendBufferQueueSize());
   return SendResult::buffered();
@@ -81,20 +83,20 @@ SendResult TcpConnection::push(const Parts& parts) {
     sendFailed();
     return SendResult::failed();
   }
-  if (written == corked.size() + parts.total) {
+  if (written == corked.size() + parts.total && sendQueue_.empty()) {
     bytesWritten += static_cast<std::int64_t>(parts.total);
     return SendResult::sent();
   }
   std::size_t skip = 0;
   if (written < corked.size()) {
     bytesWritten -= static_cast<std::int64_t>(corked.size() - written);
-    sendQueue_.append(corked.substr(written));
+    unsent().append(corked.substr(written));
   } else {
     skip = written - corked.size();
     bytesWritten += static_cast<std::int64_t>(skip);
   }
   enqueue(parts, skip);
-  announceIfFull(sendQueue_.size());
+  announceIfFull(unsentBytes());
   return SendResult::buffered();
 }
 
@@ -107,7 +109,13 @@ std::size_t TcpConnection::writeParts(std::string_view corked, const Parts& part
   };
   add(corked);
   for (const auto& piece : parts.piece) add(piece);
-  const ssize_t written = detail::sendParts(fd_, pieces.data(), count);
+  return writeSome(pieces.data(), count, error);
+}
+
+/// Gives the bytes that are on their way; `error` stays as it is unless the socket has failed.
+std::size_t TcpConnection::writeSome(const iovec* pieces, int count, int& error) noexcept {
+  if (tls_) return writeEncrypted(pieces, count, error);
+  const ssize_t written = detail::sendParts(fd_, pieces, count);
   if (written >= 0) {
     markActive();
     return static_cast<std::size_t>(written);
@@ -117,11 +125,12 @@ std::size_t TcpConnection::writeParts(std::string_view corked, const Parts& part
 }
 
 void TcpConnection::enqueue(const Parts& parts, std::size_t skip) {
-  sendQueue_.reserve(parts.total - skip);
+  detail::ByteQueue& queue = unsent();
+  queue.reserve(parts.total - skip);
   for (auto piece : parts.piece) {
     const std::size_t skipped = std::min(skip, piece.size());
     skip -= skipped;
-    sendQueue_.append(piece.substr(skipped));
+    queue.append(piece.substr(skipped));
   }
   updateWatch();
 }
@@ -131,16 +140,26 @@ bool TcpConnection::flushOwnCork() noexcept {
   auto& io = LoopIo::ofThisThread();
   if (io.corked() != this) return true;
   const std::string_view corked = io.corkedBytes();
-  const ssize_t sent = fd_ < 0 ? 0 : detail::sendSome(fd_, corked.data(), corked.size());
-  const int error = sent < 0 ? errno : 0;
-  const std::size_t written = sent < 0 ? 0 : static_cast<std::size_t>(sent);
+  std::size_t written = 0;
+  int error = 0;
+  if (fd_ >= 0 && tls_) {
+    const iovec piece{const_cast<char*>(corked.data()), corked.size()};
+    written = writeEncrypted(&piece, 1, error);
+  } else if (fd_ >= 0) {
+    const ssize_t sent = detail::sendSome(fd_, corked.data(), corked.size());
+    if (sent >= 0) {
+      written = static_cast<std::size_t>(sent);
+      if (written != 0) markActive();
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+      error = errno;
+    }
+  }
   io.clearCork();
-  if (written != 0) markActive();
   if (written == corked.size()) return true;
   bytesWritten -= static_cast<std::int64_t>(corked.size() - written);
-  if (error != 0 && error != EAGAIN && error != EWOULDBLOCK) return false;
+  if (error != 0) return false;
   try {
-    sendQueue_.append(corked.substr(written));
+    unsent().append(corked.substr(written));
   } catch (...) {
     return false;
   }
@@ -152,7 +171,7 @@ void TcpConnection::flushCork() noexcept {
   if (!flushOwnCork()) {
     sendFailed();
   } else if (!sendQueue_.empty()) {
-    announceIfFull(sendQueue_.size());
+    announceIfFull(unsentBytes());
   }
 }
 
@@ -172,9 +191,15 @@ void TcpConnection::writeQueued() {
     lost(describeError(errno));
     return;
   }
-  bytesWritten += written;
   markActive();
   sendQueue_.consume(static_cast<std::size_t>(written));
+  if (!tls_) {
+    bytesWritten += written;
+  } else if (sendQueue_.empty()) {
+    if (!tls_->isOpen()) return updateWatch();
+    int error = 0;
+    if (!encryptWaiting(error)) return lost(describeError(error));
+  }
   if (sendQueue_.empty()) allWritten();
 }
 
@@ -205,8 +230,15 @@ void TcpConnection::announceIfFull(std::size_t queued) {
   if (queued >= maxSendBufferSize) emit(onBufferFull);
 }
 
+std::size_t TcpConnection::unsentBytes() const noexcept {
+  return sendQueue_.size() + (tls_ ? tls_->waiting.size() : 0);
+}
+
+/// Where bytes wait that the connection has accepted.
+detail::ByteQueue& TcpConnection::unsent() noexcept { return tls_ ? tls_->waiting : sendQueue_; }
+
 std::size_t TcpConnection::getSendBufferQueueSize() const noexcept {
-  return sendQueue_.size() + (protocolState_ ? protocolState_->pendingBytes() : 0);
+  return unsentBytes() + (protocolState_ ? protocolState_->pendingBytes() : 0);
 }
 
 }  // namespace Workerman::Connection

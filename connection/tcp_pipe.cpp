@@ -45,7 +45,7 @@ void TcpConnection::endOutput() {
 /// The end of our own stream, once everything has left; both ended: closes. True: it is sent, this may be closed.
 bool TcpConnection::sendFinIfDue() {
   if (!outputEnds_ || !flushOwnCork() || !sendQueue_.empty()) return false;
-  ::shutdown(fd_, SHUT_WR);
+  if (!sendFin()) return false;
   if (hasEnded_) destroyBecause({});
   return true;
 }

@@ -30,6 +30,7 @@ class UdpListener final : public Workerman::detail::Listener {
   void pause() noexcept override;
   int descriptor() const noexcept override;
   int port() const noexcept override;
+  void reloadCertificates() override {}
 
  private:
   /// One that was read but not delivered before a callback paused this.

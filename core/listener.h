@@ -26,6 +26,9 @@ class Listener {
   virtual int descriptor() const noexcept = 0;
   /// The port it listens on, also where 0 was asked for; 0 for a unix socket.
   virtual int port() const noexcept = 0;
+  /// Reads certificates and keys anew, for the connections that are to come.
+  /// @throws std::runtime_error; then those read before are used further.
+  virtual void reloadCertificates() = 0;
 };
 
 /// What a worker's limits have to remember while it listens or has connections.
@@ -46,6 +49,8 @@ class OpenSocket {
   virtual int port() const noexcept = 0;
   /// What the next process has to know of it, should it inherit it. Still closed here.
   virtual InheritedSocket inheritance() const noexcept = 0;
+  /// As Listener's.
+  virtual void reloadCertificates() = 0;
 };
 
 /// Opens the socket that `worker` names; needs no loop. `sibling`: the same

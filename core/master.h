@@ -72,6 +72,7 @@ class Master {
   void tell(WorkerSlot& slot, int signal, bool graceful);
   void killOverdue();
   void startReload(bool graceful);
+  void reloadCertificates(const Worker& worker) const;
   void continueReload();
   bool hasProcesses() const noexcept;
   void keepPidFile();

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "exceptions.h"
+#include "listener.h"
 #include "log.h"
 #include "master.h"
 #include "runtime.h"
@@ -30,7 +32,10 @@ void Master::startReload(bool graceful) {
   isTold_ = false;
   try {
     Worker::onMasterReload();
-    for (Worker* const worker : Runtime::ofThisThread().workers()) addSlots(*worker);
+    for (Worker* const worker : Runtime::ofThisThread().workers()) {
+      reloadCertificates(*worker);
+      addSlots(*worker);
+    }
   } catch (...) {
     return withCurrentException([&](const std::exception& e) { stop(250, describe(e)); });
   }
@@ -41,6 +46,18 @@ void Master::startReload(bool graceful) {
     } else {
       ::kill(slot.pid, graceful ? SIGUSR2 : SIGUSR1);
     }
+  }
+}
+
+void Master::reloadCertificates(const Worker& worker) const {
+  // Sockets of one worker share them.
+  const auto slot =
+      std::find_if(slots_.begin(), slots_.end(), [&](const WorkerSlot& each) { return each.worker == &worker; });
+  if (slot == slots_.end() || !slot->socket) return;
+  try {
+    slot->socket->reloadCertificates();
+  } catch (const std::exception& e) {
+    log("worker[" + worker.name + "] " + e.what() + "; the certificates read before are used further");
   }
 }
 

@@ -8,6 +8,20 @@
 
 namespace Workerman {
 
+/// @name PHP's constants for SslOptions::crypto_method
+/// Added up with `|`. Whether it says CLIENT or SERVER does not matter. Versions
+/// before 1.2 are broken; OpenSSL speaks them with `.security_level = 0` only.
+/// @{
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_0_CLIENT = 9;
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_1_CLIENT = 17;
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT = 33;
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_3_CLIENT = 65;
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_0_SERVER = 8;
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_1_SERVER = 16;
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_2_SERVER = 32;
+inline constexpr int STREAM_CRYPTO_METHOD_TLSv1_3_SERVER = 64;
+/// @}
+
 /// The digests a peer's certificate must have: PHP's `peer_fingerprint`.
 ///
 /// Either one hexadecimal digest, whose length tells md5 (32), sha1 (40) or sha256 (64), or pairs of

@@ -97,6 +97,10 @@ void Worker::resumeAccept() {
   listener_->resume();
 }
 
+void Worker::reloadCertificates() {
+  if (listener_) listener_->reloadCertificates();
+}
+
 void Worker::stop(bool force) {
   const bool wasStarted = std::exchange(isStarted_, false);
   if (stopping || (!wasStarted && !listener_)) return;

@@ -184,6 +184,10 @@ class Worker : public std::enable_shared_from_this<Worker> {
   void unlisten() noexcept;
   void pauseAccept() noexcept;
   void resumeAccept();
+  /// Reads the certificates and keys of a TLS worker anew, for the connections
+  /// that are to come; nobody is dropped. `reload` does it by itself. Not in
+  /// Workerman. @throws std::runtime_error; then those read before are used further.
+  void reloadCertificates();
   /// Stops this worker: onWorkerStop, then the socket, then its connections,
   /// without good-byes if `force`.
   void stop(bool force = true);

@@ -94,7 +94,12 @@ void reload(Worker& worker, Runtime::Manner manner) {
   } catch (...) {
     return withCurrentException([](const std::exception& e) { Worker::stopAll(250, describe(e)); });
   }
-  if (worker.reloadable) runtime.stop(0, {}, manner);
+  if (worker.reloadable) return runtime.stop(0, {}, manner);
+  try {
+    worker.reloadCertificates();
+  } catch (const std::exception& e) {
+    log(nameOf(worker) + " " + e.what() + "; the certificates read before are used further");
+  }
 }
 
 /// What a worker's process does on signals; lives as long as the process.
