@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs the library below a temporary prefix and uses it as a stranger would,
+# Installs what was built to a temporary folder and uses it as a stranger would,
 # with nothing but `pkg-config --cflags --libs workerman`:
-#   sh install_test.sh SOURCE-ROOT LIBRARY-KIND COMPILER...
+#   sh install_test.sh SOURCE-ROOT BUILD COMPILER...
 set -u
 source=$1
-kind=$2
+build=$2
 shift 2
 
 dir=$(mktemp -d) || exit 1
@@ -16,14 +16,16 @@ fail() {
   exit 1
 }
 
-CXX="$*" meson setup "$dir/build" "$source" --prefix="$dir/prefix" --libdir=lib --buildtype=debug \
-  -Ddefault_library="$kind" -Dtests=disabled -Dexamples=disabled >"$dir/log" 2>&1 || fail 'meson setup'
-meson install -C "$dir/build" >"$dir/log" 2>&1 || fail 'meson install'
-# What was installed has to stand on its own.
-rm -rf "$dir/build"
+meson install -C "$build" --no-rebuild --destdir "$dir/root" >"$dir/log" 2>&1 || fail 'meson install'
+description=$(find "$dir/root" -name workerman.pc)
+[ -f "$description" ] || fail 'no workerman.pc was installed'
+# It stands where it was not meant to.
+prefix=$(sed -n 's/^prefix=//p' "$description")
+sed -i "s|^prefix=.*|prefix=$dir/root$prefix|" "$description"
 
-export PKG_CONFIG_PATH="$dir/prefix/lib/pkgconfig"
-export LD_LIBRARY_PATH="$dir/prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+export PKG_CONFIG_PATH="${description%/*}"
+LD_LIBRARY_PATH="${PKG_CONFIG_PATH%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+export LD_LIBRARY_PATH
 flags=$(pkg-config --cflags --libs workerman) || fail 'pkg-config does not know workerman'
 echo "pkg-config --cflags --libs workerman: $flags"
 
@@ -44,7 +46,7 @@ sed -n '/^```cpp$/,/^```$/p' "$source/README.md" | sed '1d; /^```$/,$d' >"$dir/r
 # sight: -H lists what gets included, a line for each.
 libraries='^\.+ .*(/(uv|llhttp)\.h|/openssl/.*|/nlohmann/json\.hpp)$'
 count=0
-cd "$dir/prefix/include" || fail 'no headers were installed'
+cd "$dir/root$prefix/include" || fail 'no headers were installed'
 for header in $(find workerman -name '*.h' | sort); do
   echo "#include <$header>" >"$dir/alone.cpp"
   # shellcheck disable=SC2086
@@ -60,7 +62,8 @@ done
 if [ ! -f workerman/workerman.h ] || [ "$count" -lt 2 ]; then fail 'the headers are not where they belong'; fi
 echo "$count headers compile alone"
 
-if [ "$kind" = shared ] && nm -D --defined-only "$dir"/prefix/lib/libworkerman.so | grep llhttp >"$dir/log"; then
+shared=$(find "$dir/root" -type f -name 'libworkerman.so*' | head -n 1)
+if [ -n "$shared" ] && nm -D --defined-only "$shared" | grep llhttp >"$dir/log"; then
   fail 'the library exports llhttp'
 fi
-echo "installed and used as a $kind library"
+echo "installed and used as a ${shared:+shared }library"
