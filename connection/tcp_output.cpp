@@ -196,7 +196,7 @@ void TcpConnection::writeQueued() {
   if (!tls_) {
     bytesWritten += written;
   } else if (sendQueue_.empty()) {
-    if (!tls_->isOpen()) return updateWatch();
+    if (!tls_->isOpen()) return isDraining_ ? shutdownAndDrain() : updateWatch();
     int error = 0;
     if (!encryptWaiting(error)) return lost(describeError(error));
   }

@@ -43,6 +43,7 @@ bool TcpConnection::isOpening() const noexcept {
 }
 
 void TcpConnection::handshakeOverdue() {
+  if (isDraining_) return destroyBecause({});  // it had failed before
   if (isInTlsHandshake()) return handshakeFailed("not done within handshakeTimeout");
   if (const Protocol* const spoken = protocol.get()) spoken->handshakeOverdue(*this);
 }
