@@ -13,14 +13,28 @@
 #include "loadgen.h"
 #include "net.h"
 #include "report.h"
+#include "tls.h"
 #include "wire.h"
 
 namespace bench {
 namespace {
 
-template <class Counter>
+/// TCP without TLS.
+class PlainSocket {
+ public:
+  explicit PlainSocket(int fd) : fd_(fd) {}
+  int fd() const { return fd_; }
+  ssize_t send(const char* bytes, size_t size) { return ::send(fd_, bytes, size, MSG_NOSIGNAL); }
+  ssize_t receive(uint8_t* to, size_t size) { return recv(fd_, to, size, 0); }
+  bool flush() { return true; }
+
+ private:
+  int fd_;
+};
+
+template <class Counter, class Socket>
 struct Peer {
-  int fd;
+  Socket socket;
   Counter counter;
   size_t pending = 0;   ///< bytes still to be written
   size_t position = 0;  ///< where in a message the next of them is
@@ -28,7 +42,7 @@ struct Peer {
 };
 
 /// Sends copies of one message and counts the answers.
-template <class Counter>
+template <class Counter, class Socket = PlainSocket>
 class EchoLoad {
  public:
   EchoLoad(const Load& load, const char* mode, const std::string& message, size_t answer)
@@ -52,11 +66,11 @@ class EchoLoad {
   }
 
  private:
-  using PeerType = Peer<Counter>;
+  using PeerType = Peer<Counter, Socket>;
 
-  void add(int fd) {
-    setNonBlocking(fd);
-    peers_.push_back(PeerType{fd, Counter(answer_)});
+  void add(Socket socket) {
+    setNonBlocking(socket.fd());
+    peers_.push_back(PeerType{std::move(socket), Counter(answer_)});
     watch(peers_.back(), EPOLL_CTL_ADD);
   }
 
@@ -64,7 +78,7 @@ class EchoLoad {
     epoll_event event{};
     event.events = EPOLLIN | (peer.waitsForRoom ? EPOLLOUT : 0u);
     event.data.ptr = &peer;
-    epoll_ctl(epoll_, operation, peer.fd, &event);
+    epoll_ctl(epoll_, operation, peer.socket.fd(), &event);
   }
 
   void waitForRoom(PeerType& peer, bool wait) {
@@ -89,7 +103,7 @@ class EchoLoad {
   void flush(PeerType& peer) {
     while (peer.pending > 0) {
       const size_t size = std::min(peer.pending, burst_.size() - peer.position);
-      const ssize_t sent = send(peer.fd, burst_.data() + peer.position, size, MSG_NOSIGNAL);
+      const ssize_t sent = peer.socket.send(burst_.data() + peer.position, size);
       if (sent < 0 && errno != EAGAIN) fail(std::string("send: ") + std::strerror(errno));
       if (sent > 0) {
         peer.position = (peer.position + static_cast<size_t>(sent)) % messageSize_;
@@ -97,11 +111,11 @@ class EchoLoad {
       }
       if (sent < static_cast<ssize_t>(size)) return waitForRoom(peer, true);
     }
-    waitForRoom(peer, false);
+    waitForRoom(peer, !peer.socket.flush());
   }
 
   void receive(PeerType& peer) {
-    const ssize_t size = recv(peer.fd, buffer_.data(), buffer_.size(), 0);
+    const ssize_t size = peer.socket.receive(buffer_.data(), buffer_.size());
     if (size < 0 && errno == EAGAIN) return;
     if (size <= 0) fail("the server closed");
     const unsigned answers = peer.counter.feed(buffer_.data(), static_cast<size_t>(size));
@@ -176,26 +190,31 @@ size_t probeHttp(uint16_t port, const std::string& request) {
 
 void loadWebSocketEcho(const Load& load) {
   EchoLoad<FrameCounter> echo(load, "ws-echo", maskedTextFrame(asciiPayload(load.size)), load.size);
-  echo.run([&load] { return openWebSocket(load.port, load.path); });
+  echo.run([&load] { return PlainSocket(openWebSocket(load.port, load.path)); });
+}
+
+void loadSecureEcho(const Load& load) {
+  EchoLoad<FrameCounter, TlsSocket> echo(load, "wss-echo", maskedTextFrame(asciiPayload(load.size)), load.size);
+  echo.run([&load] { return TlsSocket::openWebSocket(load.port, load.path); });
 }
 
 void loadBroadcast(const Load& load) {
   Load all = load;
   all.broadcast = true;
   EchoLoad<FrameCounter> echo(all, "broadcast", maskedTextFrame(asciiPayload(load.size)), load.size);
-  echo.run([&load] { return openWebSocket(load.port, load.path); });
+  echo.run([&load] { return PlainSocket(openWebSocket(load.port, load.path)); });
 }
 
 void loadTcpEcho(const Load& load) {
   EchoLoad<ByteCounter> echo(load, "tcp-echo", asciiPayload(load.size), load.size);
-  echo.run([&load] { return connectTo(load.port); });
+  echo.run([&load] { return PlainSocket(connectTo(load.port)); });
 }
 
 void loadHttp(const Load& load) {
   const std::string request =
       "GET " + load.path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(load.port) + "\r\n\r\n";
   EchoLoad<ByteCounter> echo(load, "http-get", request, probeHttp(load.port, request));
-  echo.run([&load] { return connectTo(load.port); });
+  echo.run([&load] { return PlainSocket(connectTo(load.port)); });
 }
 
 }  // namespace bench

@@ -10,7 +10,8 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: loadgen ws-echo|tcp-echo|http-get|broadcast|ws-idle|tcp-idle|connect -p PORT [--pid SERVER]\n"
+    "usage: loadgen ws-echo|wss-echo|tcp-echo|http-get|broadcast|ws-idle|wss-idle|tcp-idle|connect|handshake|\n"
+    "               resumption -p PORT [--pid SERVER]\n"
     "               [-c CONNS] [-s BYTES] [-P DEPTH] [-d SECONDS | -n COUNT] [-w WARMUP] [--path /]";
 
 bench::Load parse(int argc, char** argv) {
@@ -43,12 +44,16 @@ int main(int argc, char** argv) {
   load.websocket = mode != "tcp-idle";
   const std::map<std::string, std::function<void()>> modes = {
       {"ws-echo", [&] { bench::loadWebSocketEcho(load); }},
+      {"wss-echo", [&] { bench::loadSecureEcho(load); }},
       {"tcp-echo", [&] { bench::loadTcpEcho(load); }},
       {"http-get", [&] { bench::loadHttp(load); }},
       {"broadcast", [&] { bench::loadBroadcast(load); }},
       {"ws-idle", [&] { bench::loadIdle(load); }},
+      {"wss-idle", [&] { bench::loadSecureIdle(load); }},
       {"tcp-idle", [&] { bench::loadIdle(load); }},
       {"connect", [&] { bench::loadConnect(load); }},
+      {"handshake", [&] { bench::loadHandshakes(load); }},
+      {"resumption", [&] { bench::loadResumptions(load); }},
   };
   const auto found = modes.find(mode);
   if (found == modes.end()) bench::fail(kUsage);

@@ -23,8 +23,9 @@ struct Load {
   bool websocket = true;   ///< idle and connect: upgrade, or plain TCP
 };
 
-/// Messages to and fro: over websockets, over raw TCP, or HTTP requests.
+/// Messages to and fro: over websockets, without and with TLS, over raw TCP, or HTTP requests.
 void loadWebSocketEcho(const Load& load);
+void loadSecureEcho(const Load& load);
 void loadTcpEcho(const Load& load);
 void loadHttp(const Load& load);
 /// The first connection sends `depth` messages, and again when each connection has received all of them from
@@ -32,7 +33,12 @@ void loadHttp(const Load& load);
 void loadBroadcast(const Load& load);
 /// Opens `conns` connections and shows the server's growth in memory for each.
 void loadIdle(const Load& load);
+void loadSecureIdle(const Load& load);
 /// Opens and resets one connection after the other.
 void loadConnect(const Load& load);
+/// The same with no more than the TLS handshake, a full one or one that goes on with the last one's session,
+/// until the server's ticket has come.
+void loadHandshakes(const Load& load);
+void loadResumptions(const Load& load);
 
 }  // namespace bench

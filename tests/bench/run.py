@@ -48,11 +48,15 @@ def measure_times(suite, args):
     measure_idle(suite, args)
 
 
+def idle_title(mode):
+    return f"{IDLE_CONNECTIONS} idle {mode} connections"
+
+
 def measure_idle(suite, args):
     if not isinstance(suite, Servers) or not args.idle:
         return
-    rows = [[f"{IDLE_CONNECTIONS} idle websockets", peer, f"{size:.0f}"]
-            for peer in suite.peers if (size := suite.idle_bytes(peer)) is not None]
+    rows = [[idle_title(mode), peer, f"{size:.0f}"] for mode in IDLE_BYTES for peer in suite.peers
+            if (size := suite.idle_bytes(peer, mode)) is not None]
     table(["case", "peer", "bytes each"], rows)
 
 
@@ -92,7 +96,8 @@ def check(suite, args):
         for name, limit in case.limits.items():
             judge(case.title, name, measured[name], limit, 0 if name == "instructions" else 4)
     if isinstance(suite, Servers) and args.idle:
-        judge(f"{IDLE_CONNECTIONS} idle websockets", "bytes", suite.idle_bytes(OURS), IDLE_BYTES, 0)
+        for mode, limit in IDLE_BYTES.items():
+            judge(idle_title(mode), "bytes", suite.idle_bytes(OURS, mode), limit, 0)
     table([f"for each {suite.unit}", "of", "ours", "at most", ""], rows)
     exceeded = sum(row[-1] != "" for row in rows)
     print(f"{suite.name}: {exceeded} of {len(rows)} limits exceeded", flush=True)

@@ -47,7 +47,7 @@ class Clients:
 
     def run(self, peer, case, count, before=(), env=None):
         """One run of a client. Returns what it printed."""
-        with Server(self.programs, self.programs.path("bench-server-epoll"), "ws") as server:
+        with Server(self.programs, self.programs.path("bench-server-epoll"), ["ws"]) as server:
             command = [self.peers[peer], "--port", server.port, "--conns", case.conns, "--size", case.size]
             return self.programs.run_client([*command, "--count", count], before, env)
 

@@ -53,14 +53,14 @@ class Programs:
 class Server:
     """A running server; `port` is None if it does not have this mode. SIGTERM ends it, with status 0."""
 
-    def __init__(self, programs, path, mode, before=(), env=None):
-        command = [*programs.server_pin, *before, path, mode]
+    def __init__(self, programs, path, arguments, before=(), env=None):
+        command = [*programs.server_pin, *before, path, *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         env={**os.environ, **(env or {})})
         started = re.match(r"port=(\d+) pid=(\d+)", self.process.stdout.readline())
         self.port, self.pid = started.groups() if started else (None, None)
         if self.port is None and self.process.wait() != 2:
-            fail(f"{path} {mode} did not start: {self.process.stderr.read().strip()}")
+            fail(f"{' '.join([path, *arguments])} did not start: {self.process.stderr.read().strip()}")
 
     def __enter__(self):
         return self
@@ -76,6 +76,24 @@ class Server:
             fail("a server did not end")
         if failure is None and self.process.returncode != 0:
             fail(f"a server ended with status {self.process.returncode}: {errors.strip()}")
+
+
+class Certificates:
+    """Self-signed certificates, each in a file with its key; gone when this program ends."""
+
+    KEYS = {"P-256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "RSA-2048": ["-newkey", "rsa:2048"]}
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory()
+
+    def file(self, key):
+        pem = Path(self.folder.name) / f"{key}.pem"
+        if not pem.exists():
+            command = ["openssl", "req", "-x509", "-nodes", "-batch", "-subj", "/CN=localhost", "-days", "30",
+                       *self.KEYS[key], "-keyout", pem, "-out", f"{pem}.certificate"]
+            subprocess.run(command, check=True, capture_output=True)
+            pem.write_text(pem.read_text() + Path(f"{pem}.certificate").read_text())
+        return str(pem)
 
 
 class Callgrind:

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass, field
 
-from run_common import Server
+from run_common import Certificates, Server
 
 SERVERS = ["epoll", "libuv", "beast", "websocketpp", "libwebsockets", "workerman"]
 
 # What a server is asked to do, and the generator's mode for it.
-MODES = {"ws": ("ws", "ws-echo"), "tcp": ("tcp", "tcp-echo"), "broadcast": ("broadcast", "broadcast"),
-         "open+close": ("ws", "connect")}
+MODES = {"ws": ("ws", "ws-echo"), "wss": ("wss", "wss-echo"), "tcp": ("tcp", "tcp-echo"),
+         "broadcast": ("broadcast", "broadcast"), "open+close": ("ws", "connect"),
+         "handshake": ("wss", "handshake"), "resumption": ("wss", "resumption")}
 
 IDLE_CONNECTIONS = 10000
-IDLE_BYTES = 640  # at most so much resident memory for each of ours
+# At most so much resident memory for each of ours.
+IDLE_BYTES = {"ws": 640, "wss": 20000}
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,20 @@ class Case:
     depth: int = 1
     counts: tuple = (2000, 12000)
     limits: dict = field(default_factory=dict, compare=False)
+    key: str = "P-256"  # of the certificate
 
     @property
     def title(self):
         if self.kind == "open+close":
             return "ws open+close"
+        if self.is_handshake:
+            return f"TLS {self.kind}, {self.key}"
         size = "1 MiB" if self.size == 1 << 20 else f"{self.size} B"
         return f"{self.kind} {self.conns} x {size}" + (f", {self.depth} deep" if self.depth > 1 else "")
+
+    @property
+    def is_handshake(self):
+        return self.kind in ("handshake", "resumption")
 
     def load(self):
         return [MODES[self.kind][1], "-c", self.conns, "-s", self.size, "-P", self.depth]
@@ -54,6 +63,14 @@ CASES = [
     Case("broadcast", 1000, 20, 16, (16000, 48000)),
     Case("broadcast", 1000, 1024, 1, (16000, 48000)),
     Case("open+close", counts=(200, 1200)),
+    Case("wss", 100, 20),
+    Case("wss", 100, 20, 16, (1600, 17600)),
+    Case("wss", 100, 1024),
+    Case("wss", 100, 16384, 1, (500, 2500)),
+    Case("wss", 100, 1 << 20, 1, (200, 400)),
+    Case("handshake", counts=(50, 150)),
+    Case("handshake", counts=(50, 150), key="RSA-2048"),
+    Case("resumption", counts=(50, 150)),
 ]
 
 
@@ -65,26 +82,27 @@ class Servers:
     def __init__(self, programs, extra):
         self.programs = programs
         self.peers = {**programs.of_peers("bench-server-", SERVERS), **extra}
+        self.certificates = Certificates()
 
-    def load(self, peer, mode, arguments, before=(), env=None):
+    def load(self, peer, mode, arguments, before=(), env=None, key="P-256"):
         """Runs the generator against a fresh server. Returns what it printed, None if the server cannot do it."""
-        with Server(self.programs, self.peers[peer], mode, before, env) as server:
+        options = ["0", self.certificates.file(key)] if mode == "wss" else []
+        with Server(self.programs, self.peers[peer], [mode, *options], before, env) as server:
             if server.port is None:
                 return None
             command = [self.programs.path("bench-loadgen"), *arguments, "-p", server.port, "--pid", server.pid]
             return self.programs.run_client(command)
 
     def run(self, peer, case, count, before=(), env=None):
-        return self.load(peer, MODES[case.kind][0], [*case.load(), "-n", count], before, env)
+        return self.load(peer, MODES[case.kind][0], [*case.load(), "-n", count], before, env, case.key)
 
     def timed(self, peer, case, seconds):
-        result = self.load(peer, MODES[case.kind][0], [*case.load(), "-d", seconds])
+        result = self.load(peer, MODES[case.kind][0], [*case.load(), "-d", seconds], key=case.key)
         if result is None:
             return None
-        per_s = "conn_per_s" if case.kind == "open+close" else "msg_per_s"
-        return {"per_s": float(result[per_s]), "cpu_us": float(result["srv_us"])}
+        return {"per_s": float(result.get("msg_per_s") or result["conn_per_s"]), "cpu_us": float(result["srv_us"])}
 
-    def idle_bytes(self, peer):
+    def idle_bytes(self, peer, mode):
         """Resident bytes for each websocket connection that does nothing, None if the server has none."""
-        result = self.load(peer, "ws", ["ws-idle", "-c", IDLE_CONNECTIONS])
+        result = self.load(peer, mode, [mode + "-idle", "-c", IDLE_CONNECTIONS])
         return float(result["bytes_per_conn"]) if result else None

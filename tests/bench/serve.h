@@ -15,28 +15,34 @@ namespace bench {
 
 /// What a server does with each message.
 enum class Serve {
-  kWebSocket,  ///< sends it back
-  kTcp,        ///< sends the bytes back, without any framing
-  kBroadcast,  ///< sends it to every websocket connection
+  kWebSocket,        ///< sends it back
+  kSecureWebSocket,  ///< the same over TLS
+  kTcp,              ///< sends the bytes back, without any framing
+  kBroadcast,        ///< sends it to every websocket connection
 };
 
 struct ServeOptions {
   Serve what = Serve::kWebSocket;
-  uint16_t port = 0;  ///< on 127.0.0.1; 0 chooses a free one
+  uint16_t port = 0;      ///< on 127.0.0.1; 0 chooses a free one
+  const char* pem = "";  ///< file with the certificate and its key, for wss
 
-  /// "MODE [PORT]", MODE one of `modes`: ws, tcp, broadcast. Ends the process with status 2, by which run.py
-  /// knows it, if the server does not have this one.
+  /// "MODE [PORT [PEM]]", MODE one of `modes`: ws, wss, tcp, broadcast. Ends the process with status 2, by which
+  /// run.py knows it, if the server does not have this one.
   static ServeOptions parse(int argc, char** argv, std::initializer_list<std::string_view> modes) {
     const std::string_view mode = argc > 1 ? argv[1] : "";
     if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
-      std::fprintf(stderr, "usage: %s MODE [PORT], MODE one of:", argv[0]);
+      std::fprintf(stderr, "usage: %s MODE [PORT [PEM]], MODE one of:", argv[0]);
       for (std::string_view each : modes) std::fprintf(stderr, " %s", each.data());
       std::fprintf(stderr, "\n");
       std::exit(2);
     }
     ServeOptions options;
-    options.what = mode == "ws" ? Serve::kWebSocket : mode == "tcp" ? Serve::kTcp : Serve::kBroadcast;
+    options.what = mode == "ws"    ? Serve::kWebSocket
+                   : mode == "wss" ? Serve::kSecureWebSocket
+                   : mode == "tcp" ? Serve::kTcp
+                                   : Serve::kBroadcast;
     if (argc > 2) options.port = static_cast<uint16_t>(std::atoi(argv[2]));
+    if (argc > 3) options.pem = argv[3];
     return options;
   }
 };

@@ -8,9 +8,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
 #include <csignal>
 #include <deque>
@@ -30,36 +32,55 @@ using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
 using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 using Error = boost::system::error_code;
 
+asio::ssl::context tls(asio::ssl::context::tls_server);
+
 /// Reads a message, writes it back, reads the next.
-class EchoPeer : public std::enable_shared_from_this<EchoPeer> {
+template <class Stream>
+class EchoPeer : public std::enable_shared_from_this<EchoPeer<Stream>> {
  public:
-  explicit EchoPeer(Socket socket) : ws_(std::move(socket)) {}
+  template <class... Args>
+  explicit EchoPeer(Args&&... args) : ws_(std::forward<Args>(args)...) {}
 
   void run() {
     ws_.auto_fragment(false);
     ws_.write_buffer_bytes(65536);
     ws_.text(true);
-    ws_.async_accept([self = shared_from_this()](Error error) {
+    ws_.async_accept([self = this->shared_from_this()](Error error) {
       if (!error) self->receive();
     });
   }
 
+ protected:
+  websocket::stream<Stream> ws_;
+
  private:
   void receive() {
-    ws_.async_read(buffer_, [self = shared_from_this()](Error error, size_t) {
+    ws_.async_read(buffer_, [self = this->shared_from_this()](Error error, size_t) {
       if (!error) self->answer();
     });
   }
   void answer() {
-    ws_.async_write(buffer_.data(), [self = shared_from_this()](Error error, size_t) {
+    ws_.async_write(buffer_.data(), [self = this->shared_from_this()](Error error, size_t) {
       if (error) return;
       self->buffer_.consume(self->buffer_.size());
       self->receive();
     });
   }
 
-  websocket::stream<Socket> ws_;
   beast::flat_buffer buffer_;
+};
+
+using PlainPeer = EchoPeer<Socket>;
+
+class SecurePeer : public EchoPeer<beast::ssl_stream<Socket>> {
+ public:
+  explicit SecurePeer(Socket socket) : EchoPeer(std::move(socket), tls) {}
+
+  void run() {
+    ws_.next_layer().async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](Error error) {
+      if (!error) self->run();
+    });
+  }
 };
 
 class BroadcastPeer;
@@ -146,14 +167,19 @@ void acceptNext(Acceptor& acceptor) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "tcp", "broadcast"});
+  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "wss", "tcp", "broadcast"});
   asio::io_context context(1);
   Acceptor acceptor(context, asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), options.port));
   asio::signal_set signals(context, SIGTERM);
   signals.async_wait([&context](Error, int) { context.stop(); });
   switch (options.what) {
     case bench::Serve::kWebSocket:
-      acceptNext<EchoPeer>(acceptor);
+      acceptNext<PlainPeer>(acceptor);
+      break;
+    case bench::Serve::kSecureWebSocket:
+      tls.use_certificate_chain_file(options.pem);
+      tls.use_private_key_file(options.pem, asio::ssl::context::pem);
+      acceptNext<SecurePeer>(acceptor);
       break;
     case bench::Serve::kTcp:
       acceptNext<TcpPeer>(acceptor);

@@ -88,7 +88,7 @@ int onEvent(lws* wsi, lws_callback_reasons reason, void* user, void* data, size_
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "broadcast"});
+  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "wss", "broadcast"});
   what = options.what;
   struct sigaction terminate {};
   terminate.sa_handler = [](int) { stopped = 1; };
@@ -103,6 +103,10 @@ int main(int argc, char** argv) {
   info.protocols = protocols;
   info.pt_serv_buf_size = 65536;
   info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;  // to ask the one host for its port
+  if (what == bench::Serve::kSecureWebSocket) {
+    info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.ssl_cert_filepath = info.ssl_private_key_filepath = options.pem;
+  }
   lws_context* const context = lws_create_context(&info);
   lws_vhost* const host = context != nullptr ? lws_create_vhost(context, &info) : nullptr;
   if (host == nullptr) bench::fail("libwebsockets does not start");
