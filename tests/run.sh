@@ -41,6 +41,7 @@ if $full; then
   need clang have clang++
   need libclang-rt-14-dev sh -c 'echo "int main(){}" | clang++ -fsanitize=address,fuzzer-no-link -x c++ - -o /dev/null'
   need valgrind have valgrind
+  need openssl have openssl
   need libboost-dev have_header boost/version.hpp
   need libwebsocketpp-dev have_header websocketpp/version.hpp
   need libwebsockets-dev pkg-config --exists libwebsockets
