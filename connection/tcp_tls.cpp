@@ -24,7 +24,7 @@ constexpr std::size_t kBatch = 128 * 1024;
 constexpr std::size_t kMostUnsent = 1024 * 1024;
 
 constexpr std::string_view kPlainTextAnswer =
-    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 62\r\nConnection: close\r\n\r\n"
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 63\r\nConnection: close\r\n\r\n"
     "This port speaks TLS, and the request came without (https://).\n";
 
 }  // namespace

@@ -149,7 +149,7 @@ TlsContext::TlsContext(Role role, const SslOptions& options)
     throw std::runtime_error("TLS: a server needs a certificate: SocketContext{.ssl = {.local_cert = \"file.pem\"}}");
   }
   context_ = make(options_.local_cert, options_.local_pk);
-  if (!isServer()) return;
+  if (!isServer() || !options_.SNI_enabled) return;
   for (const auto& [name, file] : options_.SNI_server_certs) {
     const std::string lower = lowerCase(name);
     byName_.emplace_back(lower.starts_with("*.") ? lower.substr(1) : lower, make(file, {}));
@@ -275,10 +275,9 @@ void TlsContext::setServer(SSL_CTX* context) {
   constexpr unsigned char kId[] = "workerman";
   SSL_CTX_set_session_id_context(context, kId, sizeof kId - 1);
   if (!alpnWire_.empty()) SSL_CTX_set_alpn_select_cb(context, onAlpn, this);
-  if (options_.SNI_enabled && !options_.SNI_server_certs.empty()) {
-    SSL_CTX_set_tlsext_servername_callback(context, onServerName);
-    SSL_CTX_set_tlsext_servername_arg(context, this);
-  }
+  // In any case: without it a resumed session does not know the name that was asked for.
+  SSL_CTX_set_tlsext_servername_callback(context, onServerName);
+  SSL_CTX_set_tlsext_servername_arg(context, this);
   if (verifiesPeer() && !options_.cafile.empty()) {
     SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options_.cafile.c_str()));
   }
