@@ -32,6 +32,7 @@ failed=0
 need_build_tools
 need doctest-dev have_header doctest/doctest.h
 need curl have curl
+need openssl have openssl
 need python3 have python3
 need python3-websockets find_python
 need nodejs have node

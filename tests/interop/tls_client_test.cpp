@@ -27,7 +27,9 @@ struct TlsClientFixture : LoopFixture {
 
   /// openssl s_server with a certificate for localhost, unless the options name another one.
   Words sServer(const Words& options = {}, const std::string& certificate = "") {
-    Words all{"openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", certificate.empty() ? certificates.issue() : certificate};
+    // stdbuf: part of what it says comes by printf.
+    Words all{"stdbuf",  "-oL",         "openssl", "s_server",
+              "-accept", "127.0.0.1:0", "-cert",   certificate.empty() ? certificates.issue() : certificate};
     all.insert(all.end(), options.begin(), options.end());
     return all;
   }
@@ -37,7 +39,8 @@ struct TlsClientFixture : LoopFixture {
   void connect(const std::string& scheme, const std::string& port, SslOptions options = {},
                const std::string& host = "localhost") {
     if (options.cafile.empty()) options.cafile = certificates.cafile;
-    connection = std::make_shared<AsyncTcpConnection>(scheme + "://" + host + ":" + port, SocketContext{.ssl = options});
+    connection = std::make_shared<AsyncTcpConnection>(scheme + "://" + host + ":" + port,
+                                                      SocketContext{.ssl = options});
     connection->transport = "ssl";
     journal.record(*connection);
     journal.text.clear();
@@ -70,12 +73,15 @@ Words program(const std::string& name, const Words& arguments) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: openssl s_server, TLS 1.2 and 1.3, with ALPN and a client's certificate") {
+TEST_CASE_FIXTURE(
+    TlsClientFixture,
+    "interop tls client: openssl s_server, TLS 1.2 and 1.3, with ALPN and a client's certificate") {
   const std::string own = certificates.issue({.commonName = "client", .names = ""});
   for (const std::string version : {"1.2", "1.3"}) {
     CAPTURE(version);
-    Talker server(*this, sServer({version == "1.2" ? "-no_tls1_3" : "-tls1_3", "-Verify", "1", "-verify_return_error",
-                                  "-CAfile", certificates.cafile, "-alpn", "other,lines", "-servername", "localhost"}));
+    Talker server(
+        *this, sServer({version == "1.2" ? "-no_tls1_3" : "-tls1_3", "-Verify", "1", "-verify_return_error",
+                        "-CAfile", certificates.cafile, "-alpn", "other,lines"}));
     connect("text", portOf(server), {.local_cert = own, .alpn_protocols = "lines,unknown"});
     CHECK(server.says("ALPN protocols selected: lines"));
     CHECK(server.says("Client certificate\n"));
@@ -93,7 +99,26 @@ TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: openssl s_server, TLS 1
   }
 }
 
-TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: new keys and a renegotiation that the server wants") {
+TEST_CASE_FIXTURE(
+    TlsClientFixture,
+    "interop tls client: the server is told the name that is wanted, unless SNI_enabled is false") {
+  const std::string named = certificates.issue({.commonName = "by name"});
+  Talker server(*this, sServer({"-servername", "localhost", "-cert2", named, "-key2", named}));
+  const std::string port = portOf(server);
+  for (const bool isNamed : {true, false}) {
+    CAPTURE(isNamed);
+    connect("text", port, {.SNI_enabled = isNamed});
+    hears("connect ");
+    REQUIRE(info);
+    CHECK(info->serverName == (isNamed ? "localhost" : ""));
+    REQUIRE(info->peerCertificate);
+    CHECK(info->peerCertificate->subject == (isNamed ? "CN=by name" : "CN=localhost"));
+    connection->destroy();
+  }
+}
+
+TEST_CASE_FIXTURE(TlsClientFixture,
+                  "interop tls client: new keys and a renegotiation that the server wants") {
   {
     Talker server(*this, sServer({"-tls1_3"}));
     connect("text", portOf(server));
@@ -119,8 +144,8 @@ TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: new keys and a renegoti
   runUntil([&] { return journal.has("close"); });
 }
 
-TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: what openssl s_server refuses, or is refused, in words") {
-  const std::string revoked = certificates.issue();
+TEST_CASE_FIXTURE(TlsClientFixture,
+                  "interop tls client: what openssl s_server refuses, or is refused, in words") {
   struct Case {
     Words server;
     SslOptions ours;
@@ -181,7 +206,8 @@ TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: a server that goes, wit
     runUntil([&] { return journal.has("message:"); });
     server.say("Q\n");
     hears(scheme == "tcp" ? "connect message:a part\n error:3 close " : "connect message:a part close ");
-    if (scheme == "tcp") CHECK_MESSAGE(journal.error.find("without close_notify") != std::string::npos, journal.error);
+    if (scheme == "tcp")
+      CHECK_MESSAGE(journal.error.find("without close_notify") != std::string::npos, journal.error);
   }
   // Nobody is there any more, then somebody who speaks no TLS.
   connect("text", "1");
@@ -195,7 +221,8 @@ TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: a server that goes, wit
   fails("what the peer sends is not TLS");
 }
 
-TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: a reconnect resumes the session with openssl s_server") {
+TEST_CASE_FIXTURE(TlsClientFixture,
+                  "interop tls client: a reconnect resumes the session with openssl s_server") {
   for (const std::string version : {"-tls1_2", "-tls1_3"}) {
     CAPTURE(version);
     Talker server(*this, sServer({version}));
@@ -219,12 +246,13 @@ TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: a reconnect resumes the
   }
 }
 
-TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: large messages both ways, with Node and Python over wss") {
+TEST_CASE_FIXTURE(TlsClientFixture,
+                  "interop tls client: large messages both ways, with Node and Python over wss") {
   for (const std::string name : {"tls_server.py", "tls_server.js"}) {
     CAPTURE(name);
     Talker server(*this, program(name, {certificates.issue()}));
-    auto client = std::make_shared<AsyncTcpConnection>(
-        "wss://localhost:" + server.rest("port ") + "/chat", SocketContext{.ssl = {.cafile = certificates.cafile}});
+    auto client = std::make_shared<AsyncTcpConnection>("wss://localhost:" + server.rest("port ") + "/chat",
+                                                       SocketContext{.ssl = {.cafile = certificates.cafile}});
     std::size_t received = 0;
     std::string first, version;
     client->maxSendBufferSize = 64 << 20;
@@ -246,7 +274,8 @@ TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: large messages both way
   }
 }
 
-TEST_CASE_FIXTURE(TlsClientFixture, "interop tls client: certificates of Node and Python that are not good enough") {
+TEST_CASE_FIXTURE(TlsClientFixture,
+                  "interop tls client: certificates of Node and Python that are not good enough") {
   const struct {
     std::string certificate;
     std::string host;
