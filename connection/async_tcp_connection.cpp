@@ -93,6 +93,12 @@ void AsyncTcpConnection::connect() {
 /// At every start, as the files that the options name may have changed.
 void AsyncTcpConnection::prepareTls() {
   if (!usesTls()) return tlsContext_.reset();
+  const auto& options = socketContext_.ssl;
+  if (address_.isUnix && options.verify_peer_name.value_or(true) && options.peer_name.empty()) {
+    throw std::runtime_error("connect " + getRemoteAddress() +
+                             ": TLS over a unix socket needs to be told which name to expect in the certificate: "
+                             "SocketContext{.ssl = {.peer_name = \"name\"}}");
+  }
   try {
     tlsContext_ = detail::TlsContext::ofClient(socketContext_.ssl);
   } catch (const std::runtime_error& e) {
@@ -175,8 +181,11 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
   try {
     if (!address_.isUnix) remoteAddress_ = detail::peerAddress(fd_).text();
     if (!tlsContext_) return established(leftOver);
-    startTls(std::make_unique<detail::TlsStream>(tlsContext_, address_.host, targetPort()));
+    std::string server = address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
+    startTls(std::make_unique<detail::TlsStream>(tlsContext_, address_.host, std::move(server)));
     if (fd_ >= 0 && !leftOver.empty()) receiveCiphertext(leftOver);
+  } catch (const std::runtime_error& e) {
+    failConnect(e.what());
   } catch (...) {
     handleException();
   }
@@ -259,7 +268,10 @@ void AsyncTcpConnection::reConnect(double seconds) {
   if (isDestroying_) {
     // Inside onClose: what is being closed ends first.
     reconnectAfter_ = seconds > 0 ? seconds : 0;
-    if (status_ == STATUS_CLOSED) sendQueue_.clear();
+    if (status_ == STATUS_CLOSED) {
+      sendQueue_.clear();
+      if (tls_) tls_->waiting.clear();
+    }
     status_ = STATUS_INITIAL;
     return;
   }

@@ -135,6 +135,8 @@ void TcpConnection::closeAfterSending() {
   const Protocol* spoken = protocol.get();
   if (status_ == STATUS_ESTABLISHED && spoken && spoken->beginClose(*this, -1, {})) return;
   if (fd_ < 0) return;
+  // Input that comes to a closed socket resets it, and what the peer has not read yet is lost: the tickets would.
+  if (tls_ && tls_->awaitsTickets()) return linger(true);
   // Last bytes: what is corked goes now, and if the kernel takes it all there is nothing to wait for.
   if (!flushOwnCork() || sendQueue_.empty()) return destroyBecause({});
   status_ = STATUS_CLOSING;

@@ -97,7 +97,11 @@ void TcpConnection::onTlsReadable() {
   const ssize_t got = detail::recvSome(fd_, io.receiveBuffer(), detail::TlsIo::kReceiveSize);
   if (got > 0) return receiveCiphertext({io.receiveBuffer(), static_cast<std::size_t>(got)});
   if (got == 0) return tlsCutOff();
-  if (errno != EAGAIN && errno != EWOULDBLOCK) lost(describeError(errno));
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+  const std::string cause = describeError(errno);
+  if (!isInTlsHandshake()) return lost(cause);
+  hasEnded_ = true;
+  handshakeFailed(cause);
 }
 
 void TcpConnection::receiveCiphertext(std::string_view bytes) {
@@ -119,7 +123,7 @@ void TcpConnection::receiveCiphertext(std::string_view bytes) {
       return static_cast<ssize_t>(result.size);
     });
     if (fd_ < 0) return;
-    if (outcome == Outcome::Ended) return peerEnded();
+    if (outcome == Outcome::Ended) return isPaused_ ? void() : peerEnded();
     if (outcome == Outcome::Failed) return tlsFailed(error != 0 ? describeError(error) : tls_->failure());
   } while (outcome == Outcome::Full);
 }
@@ -187,9 +191,12 @@ void TcpConnection::resumeRecv() {
   // Differs from Workerman: inside this connection's own onMessage the rest is
   // delivered when the callback returns, so that a peer cannot cause a
   // recursion as deep as its messages are many.
-  if (pump_ != nullptr || receiveQueue_.empty()) return;
+  const bool hasTlsEnded = tls_ && tls_->hasEnded();
+  if (pump_ != nullptr || (receiveQueue_.empty() && !hasTlsEnded)) return;
   const Workerman::detail::DispatchScope scope(*eventLoop);
-  receiveQueued();
+  if (!receiveQueue_.empty()) receiveQueued();
+  // It came with what was only delivered now.
+  if (hasTlsEnded && fd_ >= 0 && !isPaused_) peerEnded();
 }
 
 void TcpConnection::peerEnded() {

@@ -235,7 +235,7 @@ std::size_t TcpConnection::unsentBytes() const noexcept {
 }
 
 /// Where bytes wait that the connection has accepted.
-detail::ByteQueue& TcpConnection::unsent() noexcept { return tls_ ? tls_->waiting : sendQueue_; }
+detail::ByteQueue& TcpConnection::unsent() noexcept { return tls_ && fd_ >= 0 ? tls_->waiting : sendQueue_; }
 
 std::size_t TcpConnection::getSendBufferQueueSize() const noexcept {
   return unsentBytes() + (protocolState_ ? protocolState_->pendingBytes() : 0);

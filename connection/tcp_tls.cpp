@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 #include "../core/event_loop.h"
 #include "../core/worker.h"
@@ -44,7 +45,13 @@ bool TcpConnection::isOpening() const noexcept {
 
 void TcpConnection::handshakeOverdue() {
   if (isDraining_) return destroyBecause({});  // it had failed before
-  if (isInTlsHandshake()) return handshakeFailed("not done within handshakeTimeout");
+  if (isInTlsHandshake()) {
+    const TcpConnectionPtr pin = self_;
+    handshakeFailed("not done within handshakeTimeout");
+    // Who has not taken what came before does not wait for the alert.
+    if (fd_ >= 0 && !sendQueue_.empty()) destroyBecause({});
+    return;
+  }
   if (const Protocol* const spoken = protocol.get()) spoken->handshakeOverdue(*this);
 }
 
@@ -69,7 +76,7 @@ bool TcpConnection::advanceHandshake() {
     return false;
   }
   if (outcome != Outcome::Done) return false;
-  if (!encryptWaiting(error)) return handshakeFailed(describeError(error)), false;
+  static_cast<void>(encryptWaiting(error));  // whoever reads next finds out as well that the socket has failed
   updateWatch();
   secured();
   return fd_ >= 0 && tls_;
@@ -112,7 +119,11 @@ bool TcpConnection::sendCiphertext(int& error) {
     }
   }
   if (error == 0 && written < output.size()) {
-    sendQueue_.append(output.view().substr(written));
+    try {
+      sendQueue_.append(output.view().substr(written));
+    } catch (const std::bad_alloc&) {
+      error = ENOMEM;
+    }
     if (sendQueue_.size() > kMostUnsent) error = ENOBUFS;
     updateWatch();
   }
@@ -184,6 +195,8 @@ void TcpConnection::sayTlsGoodbye() noexcept {
 void TcpConnection::tlsCutOff() {
   if (status_ == STATUS_ENDING || isDraining_) return peerEnded();
   hasEnded_ = true;
+  // Nobody needs to hear of those who only look whether anybody listens.
+  if (isInTlsHandshake() && tls_->isServer() && tls_->isFresh()) return destroyBecause({});
   if (isInTlsHandshake()) return handshakeFailed("the peer has closed the connection during the TLS handshake");
   constexpr std::string_view kCause = "the stream was cut off: the peer has closed it without close_notify";
   // Where the stream's end is the end of what it carries, a part passes for the whole.

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509err.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -65,7 +66,6 @@ std::string alpnWireOf(const std::string& list) {
   }
   return wire;
 }
-
 
 int onPassphrase(char* to, int room, int, void* given) noexcept {
   const auto& passphrase = *static_cast<const std::string*>(given);
@@ -145,7 +145,7 @@ void SslSessionDeleter::operator()(SSL_SESSION* session) const noexcept {
 
 TlsContext::TlsContext(Role role, const SslOptions& options)
     : role_(role), options_(options), alpnWire_(alpnWireOf(options.alpn_protocols)) {
-  if (isServer() && options_.local_cert.empty() && options_.SNI_server_certs.empty()) {
+  if (isServer() && options_.local_cert.empty() && (options_.SNI_server_certs.empty() || !options_.SNI_enabled)) {
     throw std::runtime_error("TLS: a server needs a certificate: SocketContext{.ssl = {.local_cert = \"file.pem\"}}");
   }
   context_ = make(options_.local_cert, options_.local_pk);
@@ -237,17 +237,23 @@ void TlsContext::loadCertificate(SSL_CTX* context, const std::string& certificat
   require(SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) == 1,
           "cannot read the certificate " + certificate);
   const std::string& keyFile = key.empty() ? certificate : key;
-  require(SSL_CTX_use_PrivateKey_file(context, keyFile.c_str(), SSL_FILETYPE_PEM) == 1,
-          "cannot read the private key " + keyFile);
-  require(SSL_CTX_check_private_key(context) == 1, "the key " + keyFile + " does not fit " + certificate);
+  const bool isRead = SSL_CTX_use_PrivateKey_file(context, keyFile.c_str(), SSL_FILETYPE_PEM) == 1;
+  const unsigned long error = ERR_peek_last_error();
+  const bool isOther = ERR_GET_LIB(error) == ERR_LIB_X509 && (ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH ||
+                                                              ERR_GET_REASON(error) == X509_R_KEY_TYPE_MISMATCH);
+  require(isRead || isOther, "cannot read the private key " + keyFile);
+  require(isRead && SSL_CTX_check_private_key(context) == 1, "the key " + keyFile + " does not fit " + certificate);
 }
 
 void TlsContext::setVerification(SSL_CTX* context) {
   const bool verifies = verifiesPeer();
-  const int mode = !verifies    ? SSL_VERIFY_NONE
-                   : isServer() ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-                                : SSL_VERIFY_PEER;
-  SSL_CTX_set_verify(context, mode, verifies ? onVerify : nullptr);
+  // A server has to ask for whatever is checked.
+  const bool asks = isServer() && (verifies || !options_.peer_fingerprint.empty() ||
+                                   (verifiesPeerName() && !options_.peer_name.empty()));
+  const int mode = asks       ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                   : verifies ? SSL_VERIFY_PEER
+                              : SSL_VERIFY_NONE;
+  SSL_CTX_set_verify(context, mode, mode != SSL_VERIFY_NONE ? onVerify : nullptr);
   SSL_CTX_set_verify_depth(context, options_.verify_depth.value_or(kVerifyDepth));
   if (!verifies) return;
   if (options_.cafile.empty() && options_.capath.empty()) {

@@ -37,14 +37,13 @@ TlsStream::TlsStream(std::shared_ptr<TlsContext> context) : context_(std::move(c
   if (const std::string& name = context_->options().peer_name; context_->verifiesPeerName()) peerName_ = name;
 }
 
-TlsStream::TlsStream(std::shared_ptr<TlsContext> context, const std::string& host, std::uint16_t port)
-    : context_(std::move(context)) {
+TlsStream::TlsStream(std::shared_ptr<TlsContext> context, const std::string& host, std::string server)
+    : context_(std::move(context)), server_(std::move(server)) {
   const auto& options = context_->options();
   peerName_ = options.peer_name.empty() ? host : options.peer_name;
-  server_ = host + ":" + std::to_string(port);
   begin();
   SSL_set_connect_state(ssl_);
-  if (options.SNI_enabled && !isAddress(peerName_)) SSL_set_tlsext_host_name(ssl_, peerName_.c_str());
+  if (options.SNI_enabled && !peerName_.empty() && !isAddress(peerName_)) SSL_set_tlsext_host_name(ssl_, peerName_.c_str());
   if (context_->verifiesPeer() && context_->verifiesPeerName()) {
     X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl_);
     X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -75,10 +74,15 @@ bool TlsStream::isServer() const noexcept {
   return context_->isServer();
 }
 
+bool TlsStream::awaitsTickets() const noexcept {
+  return isOpen_ && !isServer() && !hasRead_ && SSL_version(ssl_) >= TLS1_3_VERSION;
+}
+
 /// Runs `fn` with this stream's input.
 template <class Fn>
 auto TlsStream::call(Fn&& fn) {
   auto& io = TlsIo::ofThisThread();
+  io.output.rewind();  // of another stream, if memory was too short to send it
   io.input = input_;
   io.isDry = false;
   const auto result = fn();
@@ -148,12 +152,14 @@ std::string TlsStream::checkPeer() const {
 TlsStream::Decrypted TlsStream::read(char* to, std::size_t room) {
   return call([&] {
     auto& io = TlsIo::ofThisThread();
+    hasRead_ = hasRead_ || !io.input.empty();
     Decrypted result;
     for (;;) {
       std::size_t got = 0;
       io.isDry = false;
       if (SSL_read_ex(ssl_, to + result.size, room - result.size, &got) != 1) {
         result.outcome = outcomeOfFailure();
+        hasEnded_ = result.outcome == Outcome::Ended;
         return result;
       }
       result.size += got;
@@ -233,6 +239,8 @@ std::optional<SslInfo> TlsStream::info() const {
 }
 
 bool TlsStream::accepts(int fault, X509* certificate) noexcept {
+  // checkPeer() looks at it alone.
+  if (!context_->verifiesPeer()) return true;
   if (fault == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && context_->options().allow_self_signed) return true;
   try {
     refusal_ = describeVerification(fault, certificate, peerName_);

@@ -39,9 +39,9 @@ class TlsStream {
   /// A server's.
   explicit TlsStream(std::shared_ptr<TlsContext> context);
   /// A client's: `host` is a name or an address without brackets. The session
-  /// that was used last with this host and port goes on, if the server agrees.
+  /// that was used last with `server`, its whole address, goes on if that agrees.
   /// @throws std::runtime_error
-  TlsStream(std::shared_ptr<TlsContext> context, const std::string& host, std::uint16_t port);
+  TlsStream(std::shared_ptr<TlsContext> context, const std::string& host, std::string server);
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
   ~TlsStream();
@@ -57,6 +57,11 @@ class TlsStream {
   }
   /// Nothing was ever fed.
   bool isFresh() const noexcept { return isFresh_; }
+  /// read() has given Ended.
+  bool hasEnded() const noexcept { return hasEnded_; }
+  /// A client's: its server may be sending it tickets for later sessions, which
+  /// it does unasked (RFC 8446 section 4.6.1).
+  bool awaitsTickets() const noexcept;
 
   /// Goes on with the handshake: never Full or Ended.
   [[nodiscard]] Outcome handshake();
@@ -112,6 +117,8 @@ class TlsStream {
   std::string refusal_;
   bool isFresh_ = true;
   bool isOpen_ = false;
+  bool hasRead_ = false;
+  bool hasEnded_ = false;
   bool hasEndedOutput_ = false;
 };
 

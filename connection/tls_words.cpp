@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
 
@@ -67,6 +68,9 @@ std::vector<std::string> namesOf(X509* certificate) {
       const auto* const dns = name->d.dNSName;
       names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(dns)),
                          static_cast<std::size_t>(ASN1_STRING_length(dns)));
+      // Whatever a peer has put there: it will be printed.
+      const auto isOdd = [](char c) { return c <= ' ' || c > '~'; };
+      std::replace_if(names.back().begin(), names.back().end(), isOdd, '?');
     } else if (name->type == GEN_IPADD) {
       names.push_back(ipText(name->d.iPAddress));
     }

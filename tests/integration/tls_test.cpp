@@ -6,10 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../support/certificates.h"
-#include "../support/journal.h"
-#include "../support/loop_fixture.h"
-#include "../support/raw_peer.h"
+#include "../support/tls_fixture.h"
 
 using namespace testing;
 using namespace Workerman;
@@ -17,37 +14,6 @@ using Connection::AsyncTcpConnection;
 using Connection::AsyncTcpConnectionPtr;
 using Connection::TcpConnection;
 using Connection::TcpConnectionPtr;
-
-namespace {
-
-/// What callbacks write to, which also run when the loop ends.
-struct Journals {
-  Journal server, client;
-};
-
-struct TlsFixture : Journals, LoopFixture {
-  Certificates certificates;
-
-  /// A TLS worker that listens, with a certificate for localhost.
-  std::shared_ptr<Worker> listen(const std::string& scheme, SslOptions options = {}) {
-    if (options.local_cert.empty() && options.SNI_server_certs.empty()) options.local_cert = certificates.issue();
-    auto worker = std::make_shared<Worker>(scheme + "://127.0.0.1:0", SocketContext{.ssl = options});
-    worker->transport = "ssl";
-    worker->listen();
-    return worker;
-  }
-  /// Trusts the authority of `certificates`.
-  std::shared_ptr<AsyncTcpConnection> connect(const Worker& worker, const std::string& scheme, SslOptions options = {},
-                                              const std::string& host = "localhost") {
-    if (options.cafile.empty()) options.cafile = certificates.cafile;
-    const std::string address = scheme + "://" + host + ":" + std::to_string(worker.getListenPort());
-    auto connection = std::make_shared<AsyncTcpConnection>(address, SocketContext{.ssl = options});
-    connection->transport = "ssl";
-    return connection;
-  }
-};
-
-}  // namespace
 
 TEST_CASE_FIXTURE(TlsFixture, "tls: raw bytes, lines, frames and websockets over it") {
   for (const std::string scheme : {"tcp", "text", "frame"}) {

@@ -111,6 +111,7 @@ class RawListener {
   int port_ = 0;
 };
 
+<<<<<<< HEAD
 /// Listens where connections get no answer: its queue is full, until accept() makes room.
 class StalledListener : public RawListener {
  public:
@@ -128,6 +129,19 @@ class StalledListener : public RawListener {
  private:
   std::vector<RawSocket> fill_;
 };
+=======
+/// A plain connection to a port of 127.0.0.1.
+inline RawSocket connectRaw(int port) {
+  RawSocket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_port = htons(static_cast<std::uint16_t>(port));
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(socket.fd(), reinterpret_cast<sockaddr*>(&where), sizeof where) == 0);
+  REQUIRE(::fcntl(socket.fd(), F_SETFL, O_NONBLOCK) == 0);
+  return socket;
+}
+>>>>>>> 9f19e5d (TLS: nothing is lost that came with the stream's end or leaves before the tickets come)
 
 /// Wakes the loop up every few milliseconds, for tests that look at plain
 /// sockets, whose events the loop does not know.

@@ -193,17 +193,6 @@ class WirePeer {
   std::string bytes_;
 };
 
-inline RawSocket connectRaw(int port) {
-  RawSocket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_port = htons(static_cast<std::uint16_t>(port));
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(socket.fd(), reinterpret_cast<sockaddr*>(&where), sizeof where) == 0);
-  REQUIRE(::fcntl(socket.fd(), F_SETFL, O_NONBLOCK) == 0);
-  return socket;
-}
-
 /// The head of a request to upgrade; `more` are further header lines.
 inline std::string upgradeRequest(const std::string& more = "") {
   return "GET /chat?room=1 HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
