@@ -172,7 +172,12 @@ double AsyncTcpConnection::secondsSinceStart() const {
 void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string leftOver) {
   const auto pin = shared_from_this();
   connector_.reset();
+  std::unique_ptr<detail::TlsStream> tls;
   try {
+    if (tlsContext_) {
+      std::string server = address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
+      tls = std::make_unique<detail::TlsStream>(tlsContext_, address_.host, std::move(server));
+    }
     adoptSocket(*eventLoop, socket.get());
     static_cast<void>(socket.release());
   } catch (const std::exception& e) {
@@ -180,12 +185,9 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
   }
   try {
     if (!address_.isUnix) remoteAddress_ = detail::peerAddress(fd_).text();
-    if (!tlsContext_) return established(leftOver);
-    std::string server = address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
-    startTls(std::make_unique<detail::TlsStream>(tlsContext_, address_.host, std::move(server)));
+    if (!tls) return established(leftOver);
+    startTls(std::move(tls));
     if (fd_ >= 0 && !leftOver.empty()) receiveCiphertext(leftOver);
-  } catch (const std::runtime_error& e) {
-    failConnect(e.what());
   } catch (...) {
     handleException();
   }

@@ -22,7 +22,7 @@ namespace {
 /// in the processor's cache.
 constexpr std::size_t kBatch = 128 * 1024;
 /// Encrypted bytes beyond what a batch leaves can only be answers to a peer that asks and does not read.
-constexpr std::size_t kMostUnsent = 1024 * 1024;
+constexpr std::size_t kMostUnsent = 2 * kBatch;
 
 constexpr std::string_view kPlainTextAnswer =
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 63\r\nConnection: close\r\n\r\n"

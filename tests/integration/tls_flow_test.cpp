@@ -62,7 +62,8 @@ struct Flow : TlsFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Flow, "tls: past a slow reader sends wait, fill the buffer and are dropped; what was taken arrives") {
+TEST_CASE_FIXTURE(
+    Flow, "tls: past a slow reader sends wait, fill the buffer and are dropped; what was taken arrives") {
   const auto worker = slowReader();
   const auto connection = connect(*worker, "tcp");
   client.record(*connection);
@@ -120,7 +121,8 @@ TEST_CASE_FIXTURE(Flow, "tls: 50 MB through small socket buffers, in order and c
   receives(all, 60);
 }
 
-TEST_CASE_FIXTURE(Flow, "tls: small sends of one callback share a record, large ones fill records of 16 KiB") {
+TEST_CASE_FIXTURE(Flow,
+                  "tls: small sends of one callback share a record, large ones fill records of 16 KiB") {
   const auto worker = listen("text");
   worker->onMessage = [](TcpConnectionPtr connection, std::string_view data) {
     if (data == "small") {
@@ -185,7 +187,8 @@ TEST_CASE_FIXTURE(Flow, "tls: what waits for a slow reader fills its records as 
   CHECK(full == records.size() - 1);
 }
 
-TEST_CASE_FIXTURE(Flow, "tls: pauseRecv() keeps what has come, also with the stream's end, until resumeRecv()") {
+TEST_CASE_FIXTURE(Flow,
+                  "tls: pauseRecv() keeps what has come, also with the stream's end, until resumeRecv()") {
   for (const bool isSecured : {false, true}) {
     CAPTURE(isSecured);
     Journal journal;
@@ -252,7 +255,8 @@ TEST_CASE_FIXTURE(Flow, "tls: close() sends what is queued first, and close_noti
     connection->maxSendBufferSize = 64 * 1024 * 1024;
     if (isPaused) connection->onConnect = [&](AsyncTcpConnectionPtr self) { shrinkBuffers(self); };
     connection->connect();
-    REQUIRE(runUntil([&] { return accepted && connection->getStatus() == TcpConnection::STATUS_ESTABLISHED; }));
+    REQUIRE(
+        runUntil([&] { return accepted && connection->getStatus() == TcpConnection::STATUS_ESTABLISHED; }));
     if (!isPaused) accepted->resumeRecv();
     connection->send(all);
     connection->close();
@@ -265,7 +269,9 @@ TEST_CASE_FIXTURE(Flow, "tls: close() sends what is queued first, and close_noti
   }
 }
 
-TEST_CASE_FIXTURE(Flow, "tls: close() in onConnect loses nothing of what was sent, though the server's tickets come later") {
+TEST_CASE_FIXTURE(
+    Flow,
+    "tls: close() in onConnect loses nothing of what was sent, though the server's tickets come later") {
   const std::string all = patterned(8'000'000);
   for (const int version : {STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT, STREAM_CRYPTO_METHOD_TLSv1_3_CLIENT}) {
     CAPTURE(version);
@@ -278,7 +284,8 @@ TEST_CASE_FIXTURE(Flow, "tls: close() in onConnect loses nothing of what was sen
     connection->maxSendBufferSize = 64 * 1024 * 1024;
     connection->onConnect = [&](AsyncTcpConnectionPtr self) {
       // The kernel takes a part of it, or all.
-      self->send(std::string_view(all).substr(0, version == STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT ? all.size() : 2'000'000));
+      self->send(std::string_view(all).substr(
+          0, version == STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT ? all.size() : 2'000'000));
       self->close();
     };
     accepted = nullptr;
@@ -329,6 +336,7 @@ TEST_CASE_FIXTURE(Flow, "tls: pipe() both ways, with the end of each direction p
   CHECK(runUntil([&] { return atLeft += left.read(), left.isEnded() && left.socket.isAtEnd(); }));
   CHECK(atLeft == "answer, and its end");
   CHECK(runUntil([&] {
-    return accepted->getStatus() == TcpConnection::STATUS_CLOSED && outside->getStatus() == TcpConnection::STATUS_CLOSED;
+    return accepted->getStatus() == TcpConnection::STATUS_CLOSED &&
+           outside->getStatus() == TcpConnection::STATUS_CLOSED;
   }));
 }

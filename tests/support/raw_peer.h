@@ -111,7 +111,6 @@ class RawListener {
   int port_ = 0;
 };
 
-<<<<<<< HEAD
 /// Listens where connections get no answer: its queue is full, until accept() makes room.
 class StalledListener : public RawListener {
  public:
@@ -129,7 +128,7 @@ class StalledListener : public RawListener {
  private:
   std::vector<RawSocket> fill_;
 };
-=======
+
 /// A plain connection to a port of 127.0.0.1.
 inline RawSocket connectRaw(int port) {
   RawSocket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -141,7 +140,6 @@ inline RawSocket connectRaw(int port) {
   REQUIRE(::fcntl(socket.fd(), F_SETFL, O_NONBLOCK) == 0);
   return socket;
 }
->>>>>>> 9f19e5d (TLS: nothing is lost that came with the stream's end or leaves before the tickets come)
 
 /// Wakes the loop up every few milliseconds, for tests that look at plain
 /// sockets, whose events the loop does not know.

@@ -21,7 +21,8 @@ struct TlsFixture : Journals, LoopFixture {
 
   /// A TLS worker that listens, with a certificate for localhost.
   std::shared_ptr<Workerman::Worker> listen(const std::string& scheme, Workerman::SslOptions options = {}) {
-    if (options.local_cert.empty() && options.SNI_server_certs.empty()) options.local_cert = certificates.issue();
+    if (options.local_cert.empty() && options.SNI_server_certs.empty())
+      options.local_cert = certificates.issue();
     auto worker = std::make_shared<Workerman::Worker>(scheme + "://127.0.0.1:0",
                                                       Workerman::SocketContext{.ssl = options});
     worker->transport = "ssl";

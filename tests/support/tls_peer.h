@@ -18,7 +18,7 @@
 namespace testing {
 
 struct TlsRecord {
-  int type;  ///< 20 change_cipher_spec, 21 alert, 22 handshake, 23 application_data
+  int type;          ///< 20 change_cipher_spec, 21 alert, 22 handshake, 23 application_data
   std::size_t size;  ///< without the header
 };
 
@@ -159,10 +159,12 @@ class TlsRelay {
     way.seen += bytes;
     way.waiting += way.change ? way.change(std::move(bytes)) : std::move(bytes);
     if (!way.waiting.empty()) {
-      const ssize_t sent = ::send(to.fd(), way.waiting.data(), std::min(most, way.waiting.size()), MSG_NOSIGNAL);
+      const ssize_t sent =
+          ::send(to.fd(), way.waiting.data(), std::min(most, way.waiting.size()), MSG_NOSIGNAL);
       if (sent > 0) way.waiting.erase(0, static_cast<std::size_t>(sent));
     }
-    if (from.isAtEnd() && way.waiting.empty() && !std::exchange(way.isAtEnd, true)) ::shutdown(to.fd(), SHUT_WR);
+    if (from.isAtEnd() && way.waiting.empty() && !std::exchange(way.isAtEnd, true))
+      ::shutdown(to.fd(), SHUT_WR);
   }
 
   RawListener listener_;
