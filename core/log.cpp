@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <system_error>
@@ -154,7 +155,8 @@ void log(std::string_view message, bool decorated) noexcept {
 
 void safeEcho(std::string_view message, bool decorated) noexcept {
   try {
-    print(stdout, decorate(message, decorated && ::isatty(STDOUT_FILENO) == 1));
+    const bool hasColours = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+    print(stdout, decorate(message, decorated && hasColours));
   } catch (...) {
     // As in log().
   }

@@ -34,7 +34,8 @@ void log(std::string_view message, bool decorated = false) noexcept;
 
 /// Text for the person at the terminal, written at once. `<n>`, `<w>`, `<g>`
 /// and their ends (line up, white, green) are coloured with `decorated` where
-/// stdout is a terminal, and left out elsewhere.
+/// stdout is a terminal and NO_COLOR is not in the environment, and left out
+/// elsewhere.
 void safeEcho(std::string_view message, bool decorated = false) noexcept;
 
 /// The decorations replaced by their escape sequences, or by nothing.

@@ -308,6 +308,15 @@ TEST_CASE("SIGIOT, SIGIO: end nobody, whenever they come") {
   CHECK_FALSE(service.has("exit with status"));
 }
 
+TEST_CASE("SIGIOT: is SIGABRT, and abort() still ends a process") {
+  Service service;
+  CHECK(LineClient(service.started(1)[0].port).ask("abort") == "");
+  const int status = std::atoi(service.process().waitForRest("exit service ").c_str());
+  CHECK(WTERMSIG(status) == SIGABRT);
+  CHECK(service.started(2)[1].id == 0);
+  CHECK(service.stop() == 0);
+}
+
 TEST_CASE("getStatus, isRunning, getAllWorkers: in the master and in a worker's process") {
   Service service({"count=2"});
   const auto workers = service.started(2);

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
@@ -19,11 +21,18 @@ namespace testing {
 
 class ChildProcess {
  public:
+  /// What it writes to.
+  enum class Output { Pipe, Terminal };
+
   /// Starts `program`; its stdout and stderr come together. `prepare` runs in the new process before it does.
   explicit ChildProcess(const std::string& program, const std::vector<std::string>& arguments = {},
-                        const std::function<void()>& prepare = nullptr) {
+                        const std::function<void()>& prepare = nullptr, Output output = Output::Pipe) {
     int ends[2];
-    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    if (output == Output::Terminal) {
+      openTerminal(ends);
+    } else {
+      REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    }
     std::vector<char*> argv{const_cast<char*>(program.c_str())};
     for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
@@ -103,6 +112,19 @@ class ChildProcess {
   const std::string& text() const { return text_; }
 
  private:
+  /// One that passes on what is written as it is, without carriage returns.
+  static void openTerminal(int (&ends)[2]) {
+    ends[0] = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    REQUIRE(ends[0] >= 0);
+    REQUIRE(::grantpt(ends[0]) == 0);
+    REQUIRE(::unlockpt(ends[0]) == 0);
+    ends[1] = ::open(::ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    termios settings{};
+    REQUIRE(::tcgetattr(ends[1], &settings) == 0);
+    ::cfmakeraw(&settings);
+    REQUIRE(::tcsetattr(ends[1], TCSANOW, &settings) == 0);
+  }
+
   using Clock = std::chrono::steady_clock;
   struct Deadline {
     explicit Deadline(double seconds)
