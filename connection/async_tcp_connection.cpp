@@ -116,6 +116,17 @@ void AsyncTcpConnection::checkCallbackFits() const {
   }
 }
 
+detail::ProxyHandshake AsyncTcpConnection::proxyHandshake(std::uint16_t port) const {
+  using detail::ProxyHandshake;
+  if (!proxySocks5.empty()) {
+    return ProxyHandshake::socks5(address_.host, port, proxySocks5Username, proxySocks5Password);
+  }
+  const bool isBasic = proxyAuthorization.empty() && !(proxyHttpUsername.empty() && proxyHttpPassword.empty());
+  return ProxyHandshake::httpConnect(
+      address_.host, port,
+      isBasic ? ProxyHandshake::basicAuthorization(proxyHttpUsername, proxyHttpPassword) : proxyAuthorization);
+}
+
 void AsyncTcpConnection::startConnector() {
   detail::Connector::Target where;
   where.bindto = socketContext_.socket.bindto;
@@ -128,11 +139,9 @@ void AsyncTcpConnection::startConnector() {
   where.port = targetPort();
   const std::string& via = proxySocks5.empty() ? proxyHttp : proxySocks5;
   if (via.empty()) return connector_->start(std::move(where));
-  where.proxy = proxySocks5.empty()
-                    ? detail::ProxyHandshake::httpConnect(address_.host, where.port, proxyAuthorization)
-                    : detail::ProxyHandshake::socks5(address_.host, where.port, proxySocks5Username,
-                                                     proxySocks5Password);
+  where.proxy = proxyHandshake(where.port);
   const auto proxy = detail::parseRemoteAddress("tcp://" + via);
+  if (proxy.port == 0) throw std::invalid_argument("proxy: the port is missing in \"" + via + "\"");
   where.host = proxy.hostWithZone();
   where.port = proxy.port;
   connector_->start(std::move(where));

@@ -19,6 +19,7 @@ namespace Workerman::Connection {
 
 namespace detail {
 class Connector;
+class ProxyHandshake;
 class TlsContext;
 }
 
@@ -72,8 +73,11 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   std::string proxySocks5Username;
   std::string proxySocks5Password;
   std::string proxyHttp;
-  /// The whole value of Proxy-Authorization, "Basic dXNlcjpwYXNz".
+  /// The whole value of Proxy-Authorization, "Basic dXNlcjpwYXNz"…
   std::string proxyAuthorization;
+  /// …or, while that is empty, what to make a Basic one of. Not in Workerman.
+  std::string proxyHttpUsername;
+  std::string proxyHttpPassword;
   /// @}
 
   /// Seconds for name look-up, TCP, proxy, TLS and upgrade together; 0: no limit.
@@ -129,6 +133,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
 
   void prepareTls();
   void checkCallbackFits() const;
+  detail::ProxyHandshake proxyHandshake(std::uint16_t port) const;
   void startConnector();
   void beginConnecting();
   bool usesTls() const noexcept { return transport == "ssl"; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "../core/base64.h"
 #include "address.h"
 
 namespace Workerman::Connection::detail {
@@ -149,6 +150,14 @@ ProxyHandshake ProxyHandshake::httpConnect(std::string_view host, std::uint16_t 
   }
   handshake.start_.append("Proxy-Connection: keep-alive\r\n\r\n");
   return handshake;
+}
+
+std::string ProxyHandshake::basicAuthorization(std::string_view user, std::string_view password) {
+  const std::string pair = std::string(user).append(":").append(password);
+  if (user.find(':') != std::string_view::npos || std::any_of(pair.begin(), pair.end(), isControl)) {
+    throw std::invalid_argument("proxy: a colon in the user name, or a control character in it or the password");
+  }
+  return "Basic " + Workerman::detail::base64(pair);
 }
 
 const char* ProxyHandshake::awaited() const noexcept {

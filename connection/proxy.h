@@ -45,6 +45,11 @@ class ProxyHandshake {
   static ProxyHandshake httpConnect(std::string_view host, std::uint16_t port,
                                     std::string_view authorization = {});
 
+  /// The value of Proxy-Authorization for a user name and a password: "Basic dXNlcjpwYXNz".
+  /// @throws std::invalid_argument for a colon in the name, or a control character in either.
+  /// @see RFC 7617 section 2
+  static std::string basicAuthorization(std::string_view user, std::string_view password);
+
   /// Most bytes of an HTTP proxy's answer, up to and with the empty line.
   static constexpr std::size_t kMaxHead = 16 * 1024;
 

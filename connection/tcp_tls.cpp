@@ -52,7 +52,10 @@ void TcpConnection::handshakeOverdue() {
     if (fd_ >= 0 && !sendQueue_.empty()) destroyBecause({});
     return;
   }
-  if (const Protocol* const spoken = protocol.get()) spoken->handshakeOverdue(*this);
+  const Protocol* const spoken = protocol.get();
+  if (spoken == nullptr) return;
+  emit(onError, CONNECT_FAIL, "timed out while waiting for the " + spoken->name() + " handshake");
+  if (protocol.get() == spoken && spoken->isOpening(*this)) spoken->handshakeOverdue(*this);
 }
 
 // -- the handshake ------------------------------------------------------------------

@@ -90,7 +90,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
   double idleTimeout = 0;
   /// Seconds from accept until a proxy's header is there and a websocket's
   /// opening handshake done, however many bytes come meanwhile; then a websocket
-  /// is answered with 408 and closed. 0: no limit.
+  /// gets onError(CONNECT_FAIL), is answered with 408 and closed. 0: no limit.
   double handshakeTimeout = 30;
   /// How many connections the limits, and proxyProtocol, have turned away so far.
   std::uint64_t refusedConnections = 0;

@@ -36,6 +36,9 @@ need openssl have openssl
 need python3 have python3
 need python3-websockets find_python
 need nodejs have node
+need tinyproxy-bin have tinyproxy
+need microsocks have microsocks
+need haproxy test -x /usr/sbin/haproxy
 have npm >/dev/null || need node-ws test -f /usr/share/nodejs/ws/package.json
 if $full; then
   need chromium have chromium

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <stdexcept>
 
+#include "../../core/base64.h"
 #include "../../core/random.h"
 #include "../http/response.h"
 #include "extensions.h"
@@ -24,10 +25,7 @@ constexpr std::string_view kProtocolHeader = "Sec-WebSocket-Protocol";
 constexpr std::string_view kExtensionsHeader = "Sec-WebSocket-Extensions";
 
 std::string base64(const unsigned char* bytes, std::size_t size) {
-  std::string text((size + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock ends what it writes with a NUL
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes, static_cast<int>(size));
-  text.pop_back();
-  return text;
+  return Workerman::detail::base64({reinterpret_cast<const char*>(bytes), size});
 }
 
 std::string_view trimmed(std::string_view text) {

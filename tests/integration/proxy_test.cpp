@@ -184,14 +184,37 @@ TEST_CASE("proxy: closing and reconnecting while it is asked") {
   CHECK(client.use_count() == 1);
 }
 
+TEST_CASE("proxy: a user name and a password for HTTP, unless proxyAuthorization is given (RFC 7617)") {
+  for (const std::string given : {"", "Bearer token"}) {
+    LoopFixture fixture;
+    const testing::Ticker ticker;
+    RawListener listener;
+    auto client = std::make_shared<AsyncTcpConnection>("tcp://example.com:80");
+    client->proxyHttp = "127.0.0.1:" + std::to_string(listener.port());
+    client->proxyHttpUsername = "Aladdin";
+    client->proxyHttpPassword = "open sesame";
+    client->proxyAuthorization = given;
+    client->connect();
+    RawSocket proxy;
+    std::string asked;
+    fixture.runUntil([&] { return listener.acceptInto(proxy); });
+    fixture.runUntil([&] { return (asked += proxy.receiveAll()).find("\r\n\r\n") != std::string::npos; });
+    const std::string sent = given.empty() ? "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==" : given;
+    CHECK(asked.find("\r\nProxy-Authorization: " + sent + "\r\n") != std::string::npos);
+    client->destroy();
+  }
+}
+
 TEST_CASE("proxy: an address or a value that cannot be sent throws at connect()") {
   LoopFixture fixture;
-  for (const int which : {0, 1, 2}) {
+  for (const int which : {0, 1, 2, 3, 4}) {
     CAPTURE(which);
     auto client = std::make_shared<AsyncTcpConnection>("tcp://example.com:80");
     if (which == 0) client->proxyHttp = "not an address";
     if (which == 1) client->proxyHttp = "127.0.0.1:1", client->proxyAuthorization = "Basic x\r\nEvil: 1";
     if (which == 2) client->proxySocks5 = "127.0.0.1:1", client->proxySocks5Username = std::string(256, 'u');
+    if (which == 3) client->proxyHttp = "127.0.0.1:1", client->proxyHttpUsername = "a:b";
+    if (which == 4) client->proxySocks5 = "127.0.0.1";
     CHECK_THROWS_AS(client->connect(), std::invalid_argument);
     CHECK(client->getStatus() == TcpConnection::STATUS_INITIAL);
     fixture.turn(1);

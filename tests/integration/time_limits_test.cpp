@@ -197,6 +197,11 @@ TEST_CASE("handshake limit: 408 with Connection: close for a silent, a slow and 
     worker->handshakeTimeout = 0.3;
     worker->onWebSocketConnect = [&] { isConnected = true; };
     worker->onWebSocketClose = [&] { isTold = true; };
+    std::string errors;
+    worker->onError = [&](auto, int code, auto message) {
+      CHECK_FALSE(isClosed);
+      errors += std::to_string(code) + ":" + std::string(message);
+    };
     worker->onClose = [&] { isClosed = true; };
     WirePeer peer(connectRaw(worker->getListenPort()), Role::Client);
     peer.offer(each.begins);
@@ -217,6 +222,30 @@ TEST_CASE("handshake limit: 408 with Connection: close for a silent, a slow and 
     fixture.runUntil([&] { return isClosed; });
     CHECK_FALSE(isConnected);
     CHECK_FALSE(isTold);
+    CHECK(errors == "1:timed out while waiting for the websocket handshake");
+  }
+}
+
+TEST_CASE("handshake limit: onError may destroy the connection, or the worker") {
+  for (const bool takesWorker : {false, true}) {
+    CAPTURE(takesWorker);
+    int closed = 0;
+    LoopFixture fixture;
+    const testing::Ticker ticker;
+    auto worker = std::make_unique<Worker>("websocket://127.0.0.1:0");
+    worker->listen();
+    worker->handshakeTimeout = 0.05;
+    worker->onClose = [&] { ++closed; };
+    worker->onError = [&](auto connection) {
+      if (takesWorker) return worker.reset();
+      connection->destroy();
+    };
+    std::vector<RawSocket> peers;
+    for (int i = 0; i < 3; ++i) peers.push_back(connectRaw(worker->getListenPort()));
+    fixture.runUntil([&] { return closed == 3; });
+    for (auto& peer : peers) {
+      fixture.runUntil([&] { return peer.receiveAll(), peer.isAtEnd(); });
+    }
   }
 }
 

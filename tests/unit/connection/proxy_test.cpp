@@ -196,6 +196,28 @@ TEST_CASE("proxy: HTTP CONNECT's request (RFC 9110 section 9.3.6)") {
         "Proxy-Connection: keep-alive\r\n\r\n");
 }
 
+TEST_CASE("proxy: HTTP Basic credentials (RFC 7617 section 2)") {
+  CHECK(ProxyHandshake::basicAuthorization("Aladdin", "open sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+  CHECK(ProxyHandshake::basicAuthorization("tom", "") == "Basic dG9tOg==");
+  CHECK(ProxyHandshake::basicAuthorization("", "a:b") == "Basic OmE6Yg==");
+  CHECK(ProxyHandshake::basicAuthorization(std::string(1000, 'u'), "x").size() == 6 + 1336);
+  CHECK_THROWS_AS(ProxyHandshake::basicAuthorization("a:b", ""), std::invalid_argument);
+  CHECK_THROWS_AS(ProxyHandshake::basicAuthorization("a\n", ""), std::invalid_argument);
+  CHECK_THROWS_AS(ProxyHandshake::basicAuthorization("a", "\0"s), std::invalid_argument);
+}
+
+TEST_CASE("proxy: what is awaited is said in words") {
+  auto socks = ProxyHandshake::socks5("a", 1, "tom", "secret");
+  CHECK(socks.awaited() == "the SOCKS5 proxy's choice of a method"sv);
+  static_cast<void>(socks.feed("\x05\x02"s));
+  CHECK(socks.awaited() == "the SOCKS5 proxy's answer to the login"sv);
+  static_cast<void>(socks.feed("\x01\x00"s));
+  CHECK(socks.awaited() == "the SOCKS5 proxy's answer to the connect request"sv);
+  static_cast<void>(socks.feed(kReplyIpv4));
+  CHECK(socks.awaited() == "nothing"sv);
+  CHECK(ProxyHandshake::httpConnect("a", 1).awaited() == "the HTTP proxy's answer"sv);
+}
+
 TEST_CASE("proxy: HTTP CONNECT succeeds with any 2xx, whatever its headers, and keeps what follows") {
   const auto handshake = ProxyHandshake::httpConnect("example.com", 443);
   const std::string heads[] = {
