@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <string_view>
 
 #include "../core/event_loop.h"
@@ -39,6 +40,7 @@ void ProxyGate::admit(FileDescriptor socket, const SocketAddress& peer) {
   if (!trusted_.trusts(peer)) return refuse(peer, "it is none of the trustedProxies");
   waiting_.emplace_back(*this, std::move(socket), peer, now());
   Waiting& last = waiting_.back();
+  last.self = std::prev(waiting_.end());
   try {
     last.poll.open(loop_, last.socket.get(), &ProxyGate::onPoll, &last);
   } catch (...) {
@@ -97,7 +99,7 @@ void ProxyGate::refuse(const SocketAddress& peer, const char* cause) {
 }
 
 void ProxyGate::remove(const Waiting& waiting) {
-  waiting_.remove_if([&](const Waiting& each) { return &each == &waiting; });
+  waiting_.erase(waiting.self);
 }
 
 void ProxyGate::watchAll(int events) noexcept {

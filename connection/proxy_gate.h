@@ -58,6 +58,7 @@ class ProxyGate {
     std::uint64_t since;  // milliseconds of the loop's clock
     std::string header;
     Workerman::detail::PollHandle poll;
+    std::list<Waiting>::iterator self{};
   };
 
   static void onPoll(void* waiting, int events) noexcept;
