@@ -120,6 +120,25 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("bad proxy: behind it connectTimeout goes on, and names TLS and the upgrade as well") {
+  for (const std::string target : {"ssl://example.com:443", "wss://example.com", "ws://example.com"}) {
+    for (const Kind kind : {Kind::SocksWithLogin, Kind::Http}) {
+      CAPTURE(target);
+      Scene scene(kind, target);
+      scene.client->connectTimeout = 0.2;
+      scene.start();
+      for (const auto& step : stepsOf(kind)) scene.answer(step.answer);
+      scene.fixture.runUntil([&] { return scene.journal.has("close"); });
+      const std::string stage =
+          target.starts_with("ws:") ? "waiting for the upgrade" : "waiting for the TLS handshake";
+      CHECK_MESSAGE(scene.journal.error.find("timed out while " + stage) != std::string::npos,
+                    scene.journal.error);
+      const std::string port = target.starts_with("ws:") ? "\x00\x50"s : "\x01\xbb"s;
+      if (kind != Kind::Http) CHECK(scene.asked.find("example.com" + port) != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("bad proxy: one that leaves at any step is named with the step") {
   for (const bool isHalf : {false, true}) {
     atEachStep([&](Scene& scene, const std::string& awaited, const std::string& answer) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "support/captured_stderr.h"
+#include "support/certificates.h"
 #include "support/journal.h"
 #include "support/loop_fixture.h"
 #include "support/raw_peer.h"
@@ -126,6 +127,39 @@ TEST_CASE("proxy protocol: below a websocket's handshake, in one piece with it")
   peer.offer(testing::text("hi").bytes(testing::Role::Client));
   fixture.runUntil([&] { return peer.collect(), !peer.words.empty(); });
   CHECK(peer.words == testing::Words{"text:hi"});
+}
+
+TEST_CASE("proxy protocol: below TLS, whose first bytes follow the header") {
+  std::string ip, got;
+  testing::Certificates certificates;
+  LoopFixture fixture;
+  const auto worker = std::make_shared<Worker>("websocket://127.0.0.1:0",
+                                               SocketContext{.ssl = {.local_cert = certificates.issue()}});
+  worker->transport = "ssl";
+  worker->proxyProtocol = true;
+  worker->trustedProxies = {"127.0.0.1"};
+  worker->listen();
+  worker->onMessage = [&](TcpConnectionPtr connection, std::string_view data) {
+    ip = connection->getRemoteIp();
+    connection->send(data);
+  };
+  const auto proxy = testing::listenOn("tcp");
+  proxy->onConnect = [&](auto connection) {
+    auto onwards = std::make_shared<AsyncTcpConnection>(testing::addressOf(*worker, "tcp"));
+    onwards->send(kLine);
+    onwards->connect();
+    connection->pipe(onwards);
+    onwards->pipe(connection);
+  };
+  auto client =
+      std::make_shared<AsyncTcpConnection>("wss://localhost:" + std::to_string(proxy->getListenPort()),
+                                           SocketContext{.ssl = {.cafile = certificates.cafile}});
+  client->onWebSocketConnect = [](auto connection) { connection->send("hello"); };
+  client->onMessage = [&](auto, std::string_view data) { got = data; };
+  client->connect();
+  fixture.runUntil([&] { return got == "hello"; });
+  CHECK(ip == "192.0.2.1");
+  client->destroy();
 }
 
 TEST_CASE("proxy protocol: no header, a bad one, and a peer that is not trusted are closed and counted") {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/certificates.h"
 #include "support/child_process.h"
 #include "support/journal.h"
 #include "support/loop_fixture.h"
@@ -89,8 +90,9 @@ Proxy startMicrosocks(const std::vector<std::string>& more = {}) {
   });
 }
 
-std::shared_ptr<Worker> listenAt(const std::string& address) {
-  auto worker = std::make_shared<Worker>(address);
+std::shared_ptr<Worker> listenAt(const std::string& address, const SslOptions& options, bool isTls) {
+  auto worker = std::make_shared<Worker>(address, SocketContext{.ssl = options});
+  if (isTls) worker->transport = "ssl";
   worker->listen();
   worker->onMessage = [](auto connection, auto data) { connection->send(data); };
   return worker;
@@ -98,9 +100,12 @@ std::shared_ptr<Worker> listenAt(const std::string& address) {
 
 using Through = std::function<void(AsyncTcpConnection&)>;
 
-/// Two megabytes there and back, by websocket and by text lines, to a name, an IPv4 and an IPv6 address.
+/// Two megabytes there and back, by websocket and by text lines, plain and in TLS, to a name, an IPv4 and
+/// an IPv6 address.
 void checkEcho(const Through& useProxy) {
-  for (const std::string scheme : {"text", "websocket"}) {
+  testing::Certificates certificates;
+  const std::string certificate = certificates.issue();
+  for (const std::string scheme : {"text", "websocket", "text+tls", "websocket+tls"}) {
     for (const std::string host : {"localhost", "127.0.0.1", "[::1]"}) {
       CAPTURE(scheme);
       CAPTURE(host);
@@ -109,11 +114,14 @@ void checkEcho(const Through& useProxy) {
       std::string got;
       LoopFixture fixture;
       const std::string listenHost = host == "localhost" ? "127.0.0.1" : host;
-      const auto worker = listenAt(scheme + "://" + listenHost + ":0");
+      const bool isTls = scheme.ends_with("+tls");
+      const std::string name = scheme.substr(0, scheme.find('+'));
+      const auto worker = listenAt(name + "://" + listenHost + ":0", {.local_cert = certificate}, isTls);
       worker->onConnect = [](auto connection) { connection->maxSendBufferSize = 8 << 20; };
-      auto client =
-          std::make_shared<AsyncTcpConnection>((scheme == "text" ? "text" : "ws") + ("://" + host + ":") +
-                                               std::to_string(worker->getListenPort()));
+      auto client = std::make_shared<AsyncTcpConnection>(
+          (name == "text" ? "text://" : "ws://") + host + ":" + std::to_string(worker->getListenPort()),
+          SocketContext{.ssl = {.cafile = certificates.cafile}});
+      if (isTls) client->transport = "ssl";
       useProxy(*client);
       journal.record(*client);
       client->maxSendBufferSize = 8 << 20;
