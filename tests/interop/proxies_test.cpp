@@ -232,8 +232,11 @@ TEST_CASE("HAProxy: the client's address arrives by send-proxy and send-proxy-v2
       worker->proxyProtocol = true;
       worker->trustedProxies = {"127.0.0.1"};
       worker->listen();
-      worker->onMessage = [](auto connection, auto data) { connection->send(data); };
-      worker->onConnect = [&](auto connection) { address = connection->getRemoteAddress(); };
+      // Not in onConnect: the look whether HAProxy listens is a connection as well.
+      worker->onMessage = [&](TcpConnectionPtr connection, std::string_view data) {
+        address = connection->getRemoteAddress();
+        connection->send(data);
+      };
       const Proxy proxy(PEER_HAPROXY, [&](int port) {
         const std::string file = folder.path + "/haproxy.cfg";
         std::ofstream(file)
