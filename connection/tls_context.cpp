@@ -1,6 +1,7 @@
 #include "tls_context.h"
 
 #include <openssl/err.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509err.h>
 #include <sys/stat.h>
@@ -287,6 +288,20 @@ void TlsContext::setServer(SSL_CTX* context) {
   if (verifiesPeer() && !options_.cafile.empty()) {
     SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options_.cafile.c_str()));
   }
+}
+
+void TlsContext::deriveTicketKeys(const TlsContext& before) {
+  std::vector<unsigned char> keys(static_cast<std::size_t>(SSL_CTX_get_tlsext_ticket_keys(get(), nullptr, 0)));
+  SSL_CTX_get_tlsext_ticket_keys(before.get(), keys.data(), static_cast<long>(keys.size()));
+  const std::vector<unsigned char> old = keys;
+  for (std::size_t done = 0; done < keys.size(); done += SHA512_DIGEST_LENGTH) {
+    unsigned char digest[SHA512_DIGEST_LENGTH];
+    std::vector<unsigned char> block = old;
+    block.push_back(static_cast<unsigned char>(done));
+    SHA512(block.data(), block.size(), digest);
+    std::copy_n(digest, std::min(sizeof digest, keys.size() - done), keys.data() + done);
+  }
+  SSL_CTX_set_tlsext_ticket_keys(get(), keys.data(), static_cast<long>(keys.size()));
 }
 
 void TlsContext::setClient(SSL_CTX* context) {

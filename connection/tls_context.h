@@ -55,6 +55,9 @@ class TlsContext {
   SSL_CTX* forName(std::string_view name) const noexcept;
   /// Whether there is a certificate for names that SNI_server_certs lacks.
   bool hasUsualCertificate() const noexcept { return !options_.local_cert.empty(); }
+  /// A server's: keys of tickets that follow from those of `before`, so that processes which read the same
+  /// files anew still share them. Tickets of `before` are worth nothing any more: what it checked may be outdated.
+  void deriveTicketKeys(const TlsContext& before);
   /// What alpn_protocols says, as it is sent (RFC 7301 section 3.1).
   const std::string& alpnWire() const noexcept { return alpnWire_; }
 
@@ -82,7 +85,11 @@ struct TlsServer {
   explicit TlsServer(const SslOptions& options)
       : context(std::make_shared<TlsContext>(TlsContext::Role::Server, options)) {}
   /// Reads the files again. @throws as TlsContext; the old ones stay then.
-  void renew() { context = std::make_shared<TlsContext>(TlsContext::Role::Server, context->options()); }
+  void renew() {
+    auto fresh = std::make_shared<TlsContext>(TlsContext::Role::Server, context->options());
+    fresh->deriveTicketKeys(*context);
+    context = std::move(fresh);
+  }
 
   std::shared_ptr<TlsContext> context;
 };

@@ -1,7 +1,7 @@
 // What the tests of master and workers run: a text service, told by NAME=VALUE arguments how to behave.
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
 //                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
-//                   [datagrams=udp://…] [notify=1]
+//                   [datagrams=udp://…] [notify=1] [cert=FILE]
 //                   [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N] [name=NAME]
 
 #include <unistd.h>
@@ -68,7 +68,8 @@ void answer(Worker* worker, Connection connection, std::string_view question) {
 }  // namespace
 
 int main() {
-  Worker worker(option("listen", "text://127.0.0.1:0"));
+  Worker worker(option("listen", "text://127.0.0.1:0"), Workerman::SocketContext{.ssl = {.local_cert = option("cert")}});
+  if (!option("cert").empty()) worker.transport = "ssl";
   worker.name = option("name", "service");
   worker.count = std::stoi(option("count", "1"));
   worker.reusePort = option("reuse-port") == "1";
