@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <ctime>
 #include <memory>
+#include <system_error>
 
 namespace Workerman::Connection::detail {
 namespace {
@@ -174,9 +175,13 @@ std::string describeVerification(long fault, X509* certificate, const std::strin
 }
 
 std::string takeTlsError() {
-  const unsigned long error = ERR_peek_last_error();
+  unsigned long error = ERR_peek_last_error();
+  // "system lib" and the like only say that it was told before.
+  if ((ERR_GET_REASON(error) & ERR_RFLAG_COMMON) != 0) error = ERR_peek_error();
   std::string words;
-  if (error != 0) {
+  if (ERR_SYSTEM_ERROR(error)) {
+    words = std::system_category().message(ERR_GET_REASON(error));
+  } else if (error != 0) {
     const char* const known = ERR_GET_LIB(error) == ERR_LIB_SSL ? wordsFor(ERR_GET_REASON(error)) : nullptr;
     const char* const reason = known != nullptr ? known : ERR_reason_error_string(error);
     words = reason != nullptr ? reason : "OpenSSL error " + std::to_string(error);

@@ -80,15 +80,13 @@ int processOf(const std::string& answer) {
 
 }  // namespace
 
-TEST_CASE("tls reload: new connections see the new certificate, nobody is refused, old ones go on with -g") {
+TEST_CASE("tls reload: new connections see the new certificate, and nobody is refused") {
   for (const int signal : {SIGUSR1, SIGUSR2}) {
     CAPTURE(signal);
     RenewedFile file;
     Service service({"count=2", file.option});
     const int port = service.started(2)[0].port;
     CHECK(nameAt(port) == "old");
-    TlsLineClient stayer(port);
-    CHECK(stayer.ask("graceful") == "no");
     RestlessTlsClient client(port);
     for (std::size_t times = 1; times <= 5; ++times) {
       const std::string name = "new " + std::to_string(times);
@@ -99,14 +97,29 @@ TEST_CASE("tls reload: new connections see the new certificate, nobody is refuse
       CHECK(nameAt(port) == name);
       const int answered = client.answered;
       CHECK(becomesTrue([&] { return client.answered > answered; }));
-      if (signal == SIGUSR2) CHECK(stayer.ask("graceful") == "yes");
     }
     CHECK(client.refused == 0);
     if (signal == SIGUSR2) CHECK(client.cut == 0);
-    CHECK_FALSE(service.has("TLS"));
-    service.process().signal(SIGINT);
-    service.process().wait();
+    CHECK(service.stop() == 0);
   }
+}
+
+TEST_CASE("tls reload: gracefully, an old connection goes on until it ends") {
+  RenewedFile file;
+  Service service({file.option});
+  const int port = service.started(1)[0].port;
+  {
+    TlsLineClient stayer(port);
+    CHECK(stayer.ask("graceful") == "no");
+    file.renew("new");
+    service.process().signal(SIGUSR2);
+    service.sees("stop 0 ");
+    CHECK(stayer.ask("graceful") == "yes");
+    CHECK(stayer.name() == "old");
+  }
+  service.started(2);
+  CHECK(nameAt(port) == "new");
+  CHECK(service.stop() == 0);
 }
 
 TEST_CASE("tls reload: a certificate that cannot be read is logged, and the old one used further") {

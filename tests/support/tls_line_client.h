@@ -3,7 +3,9 @@
 /// A LineClient over TLS, on OpenSSL alone. It takes every certificate: tests look at what it was shown.
 
 #include <openssl/ssl.h>
+#include <signal.h>
 
+#include <ctime>
 #include <memory>
 #include <string>
 
@@ -22,6 +24,7 @@ class TlsLineClient {
         ssl_(SSL_new(context_.get()), SSL_free) {
     if (session) SSL_set_session(ssl_.get(), session.get());
     SSL_set_fd(ssl_.get(), socket_.fd());
+    const NoSigpipe quiet;
     isOpen_ = socket_.connected() && SSL_connect(ssl_.get()) == 1;
   }
   TlsLineClient(const TlsLineClient&) = delete;
@@ -45,6 +48,7 @@ class TlsLineClient {
 
   /// Sends the question and gives the line that comes; empty when none does.
   std::string ask(const std::string& question) {
+    const NoSigpipe quiet;
     const std::string text = question + "\n";
     if (!isOpen_ || SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) <= 0) return "";
     std::string line;
@@ -55,6 +59,21 @@ class TlsLineClient {
   }
 
  private:
+  /// OpenSSL writes to sockets with write().
+  struct NoSigpipe {
+    NoSigpipe() {
+      ::sigemptyset(&pipe);
+      ::sigaddset(&pipe, SIGPIPE);
+      ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    }
+    ~NoSigpipe() {
+      const timespec now{};
+      ::sigtimedwait(&pipe, nullptr, &now);
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    sigset_t pipe, before;
+  };
+
   LineClient socket_;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
   std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
