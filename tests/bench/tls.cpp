@@ -77,6 +77,8 @@ TlsSocket::TlsSocket(TlsSocket&& other) noexcept
 
 TlsSocket::~TlsSocket() {
   if (fd_ < 0) return;
+  // Without it OpenSSL would not go on with the session.
+  SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
   const linger reset{1, 0};  // leaves no TIME_WAIT behind, which would use up the ports
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   close(fd_);
