@@ -1,7 +1,9 @@
 // The manual's WebSocket client: says hello, prints what comes, and comes back
 // whenever it loses the server.
 //
-//     [SERVER=ws://127.0.0.1:1234] ./ws_client start
+//     [SERVER=ws://127.0.0.1:1234] [CA=file.pem] ./ws_client start
+//
+// With wss:// the server's certificate is checked against the system's authorities, or against those in CA.
 
 #include <cstdlib>
 #include <iostream>
@@ -10,13 +12,16 @@
 using Workerman::Connection::AsyncTcpConnection;
 using Workerman::Connection::AsyncTcpConnectionPtr;
 using Workerman::Protocols::Ws;
+using Workerman::SocketContext;
 using Workerman::Worker;
 
 int main() {
     Worker worker;
     worker.onWorkerStart = [] {
         const char* server = std::getenv("SERVER");
-        auto ws_connection = std::make_shared<AsyncTcpConnection>(server ? server : "ws://127.0.0.1:1234");
+        SocketContext context;
+        if (const char* ca = std::getenv("CA")) context.ssl.cafile = ca;
+        auto ws_connection = std::make_shared<AsyncTcpConnection>(server ? server : "ws://127.0.0.1:1234", context);
         ws_connection->websocketPingInterval = 55;
         ws_connection->headers = {
             {"Cookie", "PHPSID=82u98fjhakfusuanfnahfi; token=2hf9a929jhfihaf9i"},

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "support/certificates.h"
 #include "support/example.h"
 #include "support/loop_fixture.h"
 #include "support/raw_peer.h"
@@ -54,6 +55,25 @@ TEST_CASE("example websocket_echo: each message comes back in its kind") {
     CHECK(cameAsBinary == isBinary);
   }
   CHECK(echo.stop(fixture) == 0);
+}
+
+TEST_CASE("example ws_client: over wss it speaks to websocket_echo, if it knows who signed the certificate") {
+  testing::Certificates certificates;
+  const std::string certificate = certificates.issue();
+  Example echo("websocket_echo", {"LISTEN=websocket://" + kAnyPort, "CERT=" + certificate, "KEY=" + certificate});
+  const std::string server = "SERVER=wss://localhost:" + echo.port("echo");
+  {
+    Example client("ws_client", {server, "CA=" + certificates.cafile});
+    CHECK(client.process().waitFor("HTTP/1.1 101 Switching Protocols\r\n"));
+    CHECK(client.process().waitFor("recv: hello\n"));
+    CHECK(client.stop() == 0);
+  }
+  Example client("ws_client", {server});
+  CHECK(client.process().waitFor(
+      "the certificate is signed by an authority that is not trusted here: CN=Test Authority\n"));
+  CHECK(client.process().waitFor("connection closed and try to reconnect\n"));
+  CHECK(client.stop() == 0);
+  CHECK(echo.stop() == 0);
 }
 
 TEST_CASE("example json_nl: the client's message is answered; what is no JSON ends nobody") {
