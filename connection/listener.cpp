@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "../core/runtime.h"
 #include "../core/worker.h"
 #include "address.h"
 #include "async_udp_connection.h"
@@ -243,14 +244,23 @@ std::vector<ConnectionStatus> listConnections(const Worker& worker) {
   return all;
 }
 
-void closeConnections(const Worker* worker, Closing how) {
+std::size_t closeConnections(const Worker* worker, Closing how) {
+  std::size_t accepted = 0;
   for (const auto& [id, connection] : ConnectionView(worker)) {
+    const bool isOpen = connection->getStatus() == Connection::TcpConnection::STATUS_ESTABLISHED;
+    const auto* const spoken = isOpen ? connection->protocol.get() : nullptr;
+    if (isOpen && how != Closing::WhenFinished && connection->worker != nullptr) ++accepted;
     if (how == Closing::AtOnce) {
       connection->destroy();
-    } else if (connection->getStatus() == Connection::TcpConnection::STATUS_ESTABLISHED &&
-               connection->protocol.get() != nullptr && connection->protocol.get()->hasCloseCodes()) {
+    } else if (how == Closing::WhenFinished) {
+      // Half of the time for replies that are being made, the rest for what follows them.
+      if (spoken != nullptr) spoken->finish(*connection, Runtime::ofThisThread().timeToFinish() / 2);
+    } else if (spoken != nullptr && spoken->hasCloseCodes()) {
       connection->close(1001);
-    } else if (how == Closing::AfterSending) {
+    } else if (isOpen && (!connection->bufferIsEmpty() || unreadBytes(connection->getSocket()) != 0)) {
+      // A socket that is closed with input unread takes back what the peer has not got yet.
+      connection->end();
+    } else {
       connection->close();
     }
   }
@@ -258,6 +268,7 @@ void closeConnections(const Worker* worker, Closing how) {
   if (worker == nullptr && how != Closing::WhenFinished) {
     Connection::AsyncUdpConnection::closeAll(how == Closing::AtOnce);
   }
+  return accepted;
 }
 
 void disownConnections(const Worker& worker) noexcept {

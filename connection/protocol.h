@@ -154,6 +154,12 @@ class Protocol {
   virtual bool beginClose(TcpConnection&, int /*code*/, std::string_view /*reason*/) const {
     return false;
   }
+  /// This process is about to end and lets its connections finish: says good-bye
+  /// once nothing is under way, not waiting longer than `patience` seconds for a
+  /// reply that the application makes. Without a good-bye the peer ends it.
+  virtual void finish(TcpConnection&, double /*patience*/) const {}
+  /// After TcpConnection::holdOutput(): what is queued is about to be written.
+  virtual void beforeWrite(TcpConnection&) const {}
   /// Whether close() takes a code and a reason.
   virtual bool hasCloseCodes() const noexcept { return false; }
   /// The connection ends now, before the user's onClose. `cause` names what

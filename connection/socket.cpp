@@ -258,6 +258,11 @@ std::size_t unacknowledgedBytes(int fd) noexcept {
   return ::ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
+std::size_t unreadBytes(int fd) noexcept {
+  int bytes = 0;
+  return ::ioctl(fd, SIOCINQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
 int socketError(int fd) noexcept {
   int error = 0;
   socklen_t length = sizeof error;

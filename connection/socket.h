@@ -118,6 +118,8 @@ inline ssize_t recvSome(int fd, void* buffer, std::size_t size) noexcept {
 void setTcpOptions(int fd, bool noDelay = true) noexcept;
 /// How many bytes written are not acknowledged by the peer; of a unix socket, not read.
 std::size_t unacknowledgedBytes(int fd) noexcept;
+/// How many bytes have arrived and wait to be read.
+std::size_t unreadBytes(int fd) noexcept;
 /// SO_ERROR, which reading clears: 0 for none.
 int socketError(int fd) noexcept;
 /// The local or remote end; an empty address on failure.

@@ -86,7 +86,7 @@ void TcpConnection::adoptSocket(EventLoop& loop, int fd) {
   poll_.open(loop, fd, &TcpConnection::onPoll, this);
   eventLoop = &loop;
   fd_ = fd;
-  hasEnded_ = isDraining_ = awaitsGoodbye_ = false;
+  hasEnded_ = isDraining_ = awaitsGoodbye_ = holdsOutput_ = false;
   wanted_ = 0;
 }
 

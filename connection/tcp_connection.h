@@ -240,6 +240,9 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Shuts down writing when all is written, drains input until the peer closes
   /// or lingerTimeout is over, then closes.
   void linger(bool shutdownWrite);
+  /// From now on what is sent waits for the loop's next iteration, so that the
+  /// protocol's beforeWrite() can add to it what is to arrive with it.
+  void holdOutput() noexcept { holdsOutput_ = true; }
   /// Status CLOSING, while the protocol's good-bye is on its way; input goes on.
   void awaitGoodbye() noexcept;
   /// During receive(): a handle of this connection.
@@ -380,7 +383,8 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   bool awaitsGoodbye_ = false;
   bool isDraining_ = false;
   bool sendsFin_ = true;
-  bool hasEnded_ = false;
+  bool hasEnded_ : 1 = false;
+  bool holdsOutput_ : 1 = false;
   /// FIN follows what is queued, while input goes on; then it has been sent.
   bool outputEnds_ = false;
   std::uint8_t idleSweeps_ = 0;

@@ -62,6 +62,12 @@ bool TcpConnection::transmitControl(std::string_view head, std::string_view body
 
 SendResult TcpConnection::push(const Parts& parts) {
   if (parts.total == 0) return SendResult::sent();
+  if (holdsOutput_) [[unlikely]] {
+    flushOwnCork();
+    enqueue(parts, 0);
+    announceIfFull(sendQueue_.size());
+    return SendResult::buffered();
+  }
   char* tail = openCork(parts.total);
   // Another connection's corked bytes left first, and its callbacks may have
   // done anything to this one.
@@ -145,7 +151,7 @@ bool TcpConnection::flushOwnCork() noexcept {
   if (fd_ >= 0 && tls_) {
     const iovec piece{const_cast<char*>(corked.data()), corked.size()};
     written = writeEncrypted(&piece, 1, error);
-  } else if (fd_ >= 0) {
+  } else if (fd_ >= 0 && (!holdsOutput_ || isDestroying_)) {
     const ssize_t sent = detail::sendSome(fd_, corked.data(), corked.size());
     if (sent >= 0) {
       written = static_cast<std::size_t>(sent);
@@ -184,6 +190,10 @@ void TcpConnection::sendFailed() {
 }
 
 void TcpConnection::writeQueued() {
+  if (holdsOutput_) [[unlikely]] {
+    if (const Protocol* spoken = protocol.get()) spoken->beforeWrite(*this);
+    if (sendQueue_.empty()) return;
+  }
   const ssize_t written = detail::sendSome(fd_, sendQueue_.data(), sendQueue_.size());
   if (written < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;

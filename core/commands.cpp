@@ -203,7 +203,7 @@ void Invocation::stop() {
   logLine(command_.isGraceful ? "is gracefully stopping ..." : "is stopping ...");
   signalMaster(pid, command_.isGraceful ? SIGQUIT : SIGINT);
   const double limit =
-      (command_.isGraceful ? Worker::gracefulStopTimeout : Worker::stopTimeout) + kStopMargin;
+      (command_.isGraceful ? Worker::gracefulStopTimeout : 0) + Worker::stopTimeout + kStopMargin;
   const auto end = Clock::now() + seconds(limit);
   while (!hasEnded(pid)) {
     if (Clock::now() > end) fail("stop fail");

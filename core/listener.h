@@ -91,11 +91,12 @@ std::vector<ConnectionStatus> listConnections(const Worker& worker);
 enum class Closing {
   AtOnce,
   AfterSending,  ///< with a good-bye where the protocol has one, and what is queued
-  WhenFinished,  ///< the same where the protocol has a good-bye; others end by themselves
+  WhenFinished,  ///< with a good-bye, once nothing is under way, where the protocol has one; others end by themselves
 };
 
 /// Starts closing what `worker` accepted; null: all connections of this thread.
-void closeConnections(const Worker* worker, Closing how);
+/// Gives how many accepted ones were open and have been told to close now.
+std::size_t closeConnections(const Worker* worker, Closing how);
 
 /// Makes the connections that are left of `worker` nobody's.
 void disownConnections(const Worker& worker) noexcept;

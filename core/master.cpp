@@ -287,13 +287,17 @@ void Master::onSignal(int signal) {
 }
 
 void Master::tell(WorkerSlot& slot, int signal, bool graceful) {
-  const double limit = level_ == StopLevel::AtOnce ? 0
-                       : graceful                  ? Worker::gracefulStopTimeout
-                                                   : Worker::stopTimeout;
+  // What has not finished in its time is stopped in the ordinary way, which takes time again.
+  const bool finishesFirst = graceful || signal == SIGUSR1;
+  double limit = level_ == StopLevel::AtOnce ? 0 : Worker::stopTimeout;
+  if (finishesFirst) limit += graceful ? Worker::gracefulStopTimeout : Worker::stopTimeout;
   slot.wasTold = true;
   slot.killAt = Clock::now() + seconds(limit + kGraceSeconds);
   slot.reason = "has not ended within " + number(limit) + " seconds (" +
-                (graceful ? "gracefulStopTimeout" : "stopTimeout") + ") of " + signalName(signal);
+                (graceful        ? "gracefulStopTimeout + stopTimeout"
+                 : finishesFirst ? "twice stopTimeout"
+                                 : "stopTimeout") +
+                ") of " + signalName(signal);
   ::kill(slot.pid, signal);
 }
 

@@ -1,6 +1,9 @@
 #include "runtime.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -72,7 +75,7 @@ void Runtime::openLoop(uv_loop_t* host) {
   phase_ = Phase::Running;
   manner_ = Manner::Ordinary;
   exitCode_ = 0;
-  finishes_ = false;
+  finishes_ = isStoppingWorkers_ = false;
   Worker::globalEvent = loop_.get();
   loop_->setErrorHandler([](const std::exception& e) { Worker::stopAll(250, describe(e)); });
   attachConnections(*loop_);
@@ -117,35 +120,68 @@ void Runtime::stop(int code, std::string_view log, Manner manner) {
   manner_ = manner;
   exitCode_ = code;
   startDeadline();
+  isStoppingWorkers_ = true;
   forEachWorker({workers_.rbegin(), workers_.rend()}, [](Worker& worker) { worker.stop(false); });
-  closeConnections(nullptr, howToClose());
+  isStoppingWorkers_ = false;
+  if (manner_ == Manner::Ordinary) closeConnections(nullptr, Closing::AfterSending);
   finishIfDone();
 }
 
 void Runtime::stopAgain(int code, Manner manner) {
   if (code != 0) exitCode_ = code;
-  if (manner == Manner::Graceful) return;
   const DispatchScope dispatching(*loop_);
-  if (std::exchange(manner_, Manner::Ordinary) == Manner::Graceful) {
+  if (manner != Manner::Ordinary) {
+    // Only for longer than now.
+    if (manner != Manner::Graceful || manner_ != Manner::Finishing) return;
+    manner_ = manner;
     startDeadline();
-    closeConnections(nullptr, howToClose());
+  } else if (std::exchange(manner_, Manner::Ordinary) != Manner::Ordinary) {
+    startDeadline();
+    closeConnections(nullptr, Closing::AfterSending);
   } else if (code == 0) {
     closeConnections(nullptr, Closing::AtOnce);
   }
 }
 
 Closing Runtime::howToClose() const noexcept {
-  return isStoppingGracefully() ? Closing::WhenFinished : Closing::AfterSending;
+  return isStopping() && manner_ != Manner::Ordinary ? Closing::WhenFinished : Closing::AfterSending;
+}
+
+double Runtime::timeToFinish() const noexcept {
+  return manner_ == Manner::Graceful ? Worker::gracefulStopTimeout : Worker::stopTimeout;
 }
 
 void Runtime::startDeadline() {
   if (!deadline_) deadline_ = std::make_unique<LoopTimer>(*loop_);
-  const auto onDeadline = [](void* self) noexcept {
-    closeConnections(nullptr, Closing::AtOnce);
-    static_cast<Runtime*>(self)->finishNow();
-  };
-  const bool graceful = manner_ == Manner::Graceful;
-  deadline_->start(graceful ? Worker::gracefulStopTimeout : Worker::stopTimeout, onDeadline, this);
+  deadline_->start(
+      timeToFinish(), [](void* self) noexcept { static_cast<Runtime*>(self)->onDeadline(); }, this);
+}
+
+void Runtime::onDeadline() {
+  if (manner_ != Manner::Ordinary) return closeUnfinished();
+  closeConnections(nullptr, Closing::AtOnce);
+  finishNow();
+}
+
+/// What has had its time is stopped in the ordinary way.
+void Runtime::closeUnfinished() {
+  std::ostringstream why;
+  why << " within " << timeToFinish() << " seconds ("
+      << (manner_ == Manner::Graceful ? "gracefulStopTimeout" : "stopTimeout") << ")";
+  std::ostringstream who;
+  if (!workers_.empty()) who << "worker[" << workers_.front()->name << ":" << ::getpid() << "]";
+  manner_ = Manner::Ordinary;
+  startDeadline();
+  const std::size_t cut = closeConnections(nullptr, Closing::AfterSending);
+  if (cut == 0) return;
+  log(who.str() + " closes " + std::to_string(cut) +
+      (cut == 1 ? " connection that has" : " connections that have") + " not finished" + why.str());
+}
+
+std::size_t Runtime::accepted() const noexcept {
+  std::size_t all = 0;
+  for (const Worker* const worker : workers_) all += worker->connectionCount();
+  return all;
 }
 
 void Runtime::connectionEnded() {
@@ -153,6 +189,8 @@ void Runtime::connectionEnded() {
 }
 
 void Runtime::finishIfDone() {
+  if (isStoppingWorkers_) return;
+  if (manner_ != Manner::Ordinary && accepted() == 0) stopAgain(0, Manner::Ordinary);
   if (heldConnections() == 0) finishNow();
 }
 

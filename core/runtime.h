@@ -19,8 +19,11 @@ namespace Workerman::detail {
 class Runtime {
  public:
   enum class Phase { Idle, Running, Stopping };
-  /// Graceful: connections may finish by themselves, within gracefulStopTimeout.
-  enum class Manner { Ordinary, Graceful };
+  enum class Manner {
+    Ordinary,
+    Finishing,  ///< what is accepted may finish by itself, within stopTimeout
+    Graceful,   ///< the same within gracefulStopTimeout
+  };
 
   static Runtime& ofThisThread();
 
@@ -47,12 +50,16 @@ class Runtime {
   int run();
 
   /// Stops everything of this thread: workers, then connections, within
-  /// Worker::stopTimeout. Called again, it closes at once what is left; after a
-  /// graceful stop it first becomes an ordinary one.
+  /// Worker::stopTimeout. Called again, it closes at once what is left. One that
+  /// lets connections finish first becomes an ordinary stop when it is called
+  /// again, when its time is over, or when all that was accepted is gone: what
+  /// the workers have opened themselves is needed until then.
   void stop(int code, std::string_view log, Manner manner = Manner::Ordinary);
 
   /// How the stop under way ends connections.
   Closing howToClose() const noexcept;
+  /// How long they may take to finish, in seconds.
+  double timeToFinish() const noexcept;
 
   /// A connection is gone for good.
   void connectionEnded();
@@ -68,6 +75,9 @@ class Runtime {
   void forEachWorker(const std::vector<Worker*>& workers, Fn&& fn);
   void stopAgain(int code, Manner manner);
   void startDeadline();
+  void onDeadline();
+  void closeUnfinished();
+  std::size_t accepted() const noexcept;
   void finishIfDone();
   void finishNow();
   void finish() noexcept;
@@ -80,6 +90,7 @@ class Runtime {
   int exitCode_ = 0;
   bool finishes_ = false;
   void (*beforeClosing_)() noexcept = nullptr;
+  bool isStoppingWorkers_ = false;
 };
 
 }  // namespace Workerman::detail

@@ -218,9 +218,16 @@ class Worker : public std::enable_shared_from_this<Worker> {
   static inline std::uint64_t logFileMaxSize = 10 * 1024 * 1024;
   /// Seconds that a stop may take before what is left is cut off. A process that
   /// does not even come to that is killed a second later, with a log line.
+  ///
+  /// A reload gives the connections of a process that long to finish by
+  /// themselves, and stops what is left as above, with a log line that counts it.
+  /// A process with connections that stay open, idle ones too, is thus replaced
+  /// after this time; a websocket is told good-bye (1001) as soon as nothing is
+  /// under way on it.
   static inline double stopTimeout = 2;
-  /// The same for a graceful stop, in which connections may finish by
-  /// themselves. Not in Workerman, where it may take for ever.
+  /// How long connections may finish by themselves in a graceful stop or reload,
+  /// before they are stopped as above. Not in Workerman, where it may take for
+  /// ever.
   static inline double gracefulStopTimeout = 30;
   /// Words that count as further arguments of the program.
   static inline std::string command;

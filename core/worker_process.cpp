@@ -110,7 +110,7 @@ struct SignalPlan {
   StopLevel level = StopLevel::None;
 
   void on(int signal) {
-    if (signal == SIGUSR1) return reload(worker, Runtime::Manner::Ordinary);
+    if (signal == SIGUSR1) return reload(worker, Runtime::Manner::Finishing);
     if (signal == SIGUSR2) return reload(worker, Runtime::Manner::Graceful);
     if (signal == SIGIOT) return handInStatus(worker);
     if (signal == SIGIO) return handInConnections(worker);

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -45,6 +46,7 @@ std::string_view maskedFrame(std::string_view payload, Opcode opcode, bool isCom
 
 inline SendResult Session::sendFrame(std::string_view payload, Opcode opcode, bool isCompressed) {
   if (phase_ != Phase::Open) return sendLater(payload, opcode);
+  noteSent();
   if (char* const bytes = connection_.openCork(kMaxFrameHeader + payload.size())) [[likely]] {
     return connection_.closeCork(writeFrame(bytes, payload, opcode, role_, isCompressed));
   }
@@ -77,6 +79,7 @@ SendResult Session::sendShared(SharedMessage& message) {
   const Opcode opcode = type.isBinary() ? Opcode::Binary : Opcode::Text;
   const int windowBits = compressionFor(type, message.payload().size());
   const std::string_view packed = windowBits != 0 ? message.frame(opcode, windowBits) : std::string_view();
+  noteSent();
   if (packed.empty()) return connection_.transmit({}, message.frame(opcode, 0));
   contextBroken();
   return connection_.transmit({}, packed);
@@ -157,6 +160,7 @@ void Session::receive(Connection::Input& input) {
     switch (step.kind) {
       case Step::Kind::Message:
         if (phase_ != Phase::Open) break;
+        exchange_ = Exchange::AwaitsReply;
         connection_.websocketMessageType =
             step.text ? WebsocketType::BINARY_TYPE_BLOB : WebsocketType::BINARY_TYPE_ARRAYBUFFER;
         if (step.compressed) [[unlikely]] {
@@ -286,6 +290,44 @@ void Session::closingOverdue() {
   connection_.lost("the peer did not answer the close frame");
 }
 
+// -- finishing ------------------------------------------------------------------------
+
+void Session::finishSoon(double patience) {
+  if (phase_ > Phase::Open || std::exchange(isFinishing_, true)) return;
+  // One that was answered before needs no answer now, and its sender may be about to send the next.
+  if (exchange_ == Exchange::Answered) exchange_ = Exchange::None;
+  connection_.holdOutput();
+  awaitsPong_ = false;
+  limitTimer_.reset();
+  bytesAtLimit_ = -1;
+  // Twice this long without a byte: quiet, also for a peer that is far away.
+  constexpr double longestLook = 0.25;
+  const double look = std::clamp(patience / 4, 0.001, longestLook);
+  patience_ = static_cast<std::uint8_t>(std::clamp(patience / look, 1.0, 255.0));
+  pingTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  pingTimer_->start(
+      look, [](void* self) noexcept { static_cast<Session*>(self)->lookIfQuiet(); }, this, true);
+}
+
+void Session::beforeWrite() {
+  if (isFinishing_ && phase_ == Phase::Open && exchange_ == Exchange::Answered && !isAmidInput()) {
+    beginClose(CloseCode::kGoingAway, {});
+  }
+}
+
+void Session::lookIfQuiet() {
+  if (patience_ != 0) --patience_;
+  const bool isQuiet = std::exchange(bytesAtLimit_, connection_.bytesRead) == connection_.bytesRead && !isAmidInput();
+  const bool isBusy = exchange_ == Exchange::AwaitsReply || connection_.isPaused();
+  if (phase_ == Phase::Open && isQuiet && (!isBusy || patience_ == 0)) beginClose(CloseCode::kGoingAway, {});
+}
+
+/// A message has come in part, or waits to be read.
+bool Session::isAmidInput() const noexcept {
+  return reader_.midMessage() || connection_.getRecvBufferQueueSize() != 0 ||
+         Connection::detail::unreadBytes(connection_.getSocket()) != 0;
+}
+
 void Session::report(int code, std::string_view reason) {
   if (std::exchange(isReported_, true)) return;
   connection_.emit(connection_.onWebSocketClose, code, reason);
@@ -303,7 +345,7 @@ void Session::ended(std::string_view cause) {
 
 void Session::startPings() {
   const double interval = connection_.websocketPingInterval;
-  if (!(interval > 0)) return;
+  if (!(interval > 0) || isFinishing_) return;
   pingTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
   const auto onInterval = [](void* self) noexcept { static_cast<Session*>(self)->ping(); };
   pingTimer_->start(interval, onInterval, this, true);

@@ -49,6 +49,14 @@ class Session : public Connection::ProtocolState {
   void ended(std::string_view cause);
   /// The send queue is empty: the pong that found it full can go.
   void drained();
+  /// Says good-bye (1001) as soon as nothing is under way: together with the
+  /// answer to a message that comes from now on, so that the peer has no time to
+  /// send one that would get none, or when the peer has been quiet for a while.
+  /// An answer that the application still makes is waited for, `patience`
+  /// seconds at most.
+  void finishSoon(double patience);
+  /// What is queued is about to be written.
+  void beforeWrite();
 
   /// @name permessage-deflate
   /// @{
@@ -96,6 +104,14 @@ class Session : public Connection::ProtocolState {
   void startPings();
   void ping();
   void pongMissing();
+  void lookIfQuiet();
+  bool isAmidInput() const noexcept;
+  void noteSent() noexcept {
+    if (exchange_ == Exchange::AwaitsReply) exchange_ = Exchange::Answered;
+  }
+
+  /// Whether something has been sent since the last message came.
+  enum class Exchange : std::uint8_t { None, AwaitsReply, Answered };
 
   Connection::TcpConnection& connection_;
   FrameReader reader_;
@@ -104,11 +120,16 @@ class Session : public Connection::ProtocolState {
   bool isReported_ = false;
   bool awaitsPong_ = false;
   bool owesPong_ = false;
+  Exchange exchange_ = Exchange::None;
+  bool isFinishing_ = false;
+  /// While finishing: how often it is still looked whether an answer has been made.
+  std::uint8_t patience_ = 0;
   std::int64_t bytesAtLimit_ = 0;
   Connection::detail::ByteQueue pending_;
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Compression> compression_;
   std::unique_ptr<std::string> latePong_;
+  /// For pings; while finishing, for looks whether the peer is quiet.
   std::unique_ptr<Workerman::detail::LoopTimer> pingTimer_;
   std::unique_ptr<Workerman::detail::LoopTimer> limitTimer_;
 };

@@ -42,4 +42,12 @@ void WebsocketProtocol::onDrained(TcpConnection& connection) const {
   if (Session* mine = find(connection)) mine->drained();
 }
 
+void WebsocketProtocol::finish(TcpConnection& connection, double patience) const {
+  session(connection).finishSoon(patience);
+}
+
+void WebsocketProtocol::beforeWrite(TcpConnection& connection) const {
+  if (Session* mine = find(connection)) mine->beforeWrite();
+}
+
 }  // namespace Workerman::Protocols::detail

@@ -25,6 +25,8 @@ class WebsocketProtocol : public Connection::Protocol {
   bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;
   void beforeClose(Connection::TcpConnection& connection, std::string_view cause) const override;
   void onDrained(Connection::TcpConnection& connection) const override;
+  void finish(Connection::TcpConnection& connection, double patience) const override;
+  void beforeWrite(Connection::TcpConnection& connection) const override;
 
   /// The connection's session, made at the first call.
   Session& session(Connection::TcpConnection& connection) const {

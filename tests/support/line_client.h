@@ -37,9 +37,11 @@ class LineClient {
 
   /// Sends the question and gives the line that comes; empty when none does.
   std::string ask(const std::string& question) {
-    const std::string line = question + "\n";
-    if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) < 0) error_ = errno;
+    write(question + "\n");
     return readLine();
+  }
+  void write(const std::string& bytes) {
+    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) error_ = errno;
   }
   std::string readLine() {
     std::string line;

@@ -96,6 +96,13 @@ class Service {
     CHECK_MESSAGE(came, "waited for '", part, "', got: ", process_.text());
     return came;
   }
+  /// The port in the first line that has `begin`, a process id and a port.
+  int port(const std::string& begin) {
+    std::istringstream words(process_.waitForRest(begin));
+    int pid = 0, port = 0;
+    words >> pid >> port;
+    return port;
+  }
   bool has(const std::string& part) const { return process_.text().find(part) != std::string::npos; }
   /// How often it has said so up to now.
   int times(const std::string& part) const { return occurrences(process_.text(), part); }

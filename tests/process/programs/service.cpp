@@ -1,7 +1,7 @@
 // What the tests of master and workers run: a text service, told by NAME=VALUE arguments how to behave.
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
 //                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
-//                   [datagrams=udp://…] [notify=1] [cert=FILE]
+//                   [other=websocket://…] [other-count=N] [datagrams=udp://…] [notify=1] [cert=FILE]
 //                   [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N] [name=NAME]
 
 #include <unistd.h>
@@ -47,7 +47,9 @@ void call(const Worker* worker) {
 
 template <class Connection>
 void answer(Worker* worker, Connection connection, std::string_view question) {
-  if (question == "who") connection->send(std::to_string(worker->id) + " " + std::to_string(::getpid()));
+  const std::string self = std::to_string(worker->id) + " " + std::to_string(::getpid());
+  if (question == "who") connection->send(self);
+  if (question == "later") Workerman::Timer::delay(0.001, [connection, self] { connection->send(self); });
   if (question == "graceful") connection->send(Worker::getGracefulStop() ? "yes" : "no");
   if (question == "state") connection->send(state());
   if (question == "call") call(worker);
@@ -62,6 +64,11 @@ void answer(Worker* worker, Connection connection, std::string_view question) {
     });
   }
   if (question == "abort") std::abort();
+  if (question == "work") {
+    say("working");
+    ::usleep(300'000);
+    connection->send("done");
+  }
   if (question == "throw") throw std::runtime_error("asked to");
 }
 
@@ -94,10 +101,16 @@ int main() {
   worker.onWorkerStop = [](Worker* self) { say("stop", self->id, ::getpid()); };
   worker.onWorkerReload = [](Worker* self) { say("reload", self->id, ::getpid()); };
   worker.onMessage = [&worker](auto connection, auto text) { answer(&worker, connection, text); };
-  Worker other(option("datagrams"));
+  Worker other(option("other", option("datagrams")));
   other.name = "other";
-  other.onWorkerStart = [](Worker* self) { say("other", self->id, ::getpid()); };
-  other.onMessage = [](UdpConnectionPtr connection, std::string_view data) { connection->send(data); };
+  other.count = std::stoi(option("other-count", "1"));
+  other.reusePort = worker.reusePort;
+  other.onWorkerStart = [](Worker* self) { say("other", self->id, ::getpid(), self->getListenPort()); };
+  if (option("other").empty()) {
+    other.onMessage = [](UdpConnectionPtr connection, std::string_view data) { connection->send(data); };
+  } else {
+    other.onMessage = [&other](auto connection, auto text) { answer(&other, connection, text); };
+  }
   Worker::onWorkerExit = [](Worker* self, int status, int pid) { say("exit", self->name, status, pid); };
   Worker::onMasterReload = [&worker] {
     worker.count = std::stoi(option("grow", std::to_string(worker.count)));
