@@ -116,7 +116,6 @@ TEST_CASE("reload: fifty times under load, plain and graceful, with not one conn
       CHECK(clients.lines.cut == 0);
       CHECK(clients.frames.cut == 0);
       CHECK(clients.frames.told > 0);
-              clients.frames.told);
     }
     CHECK_FALSE(service.has("have not finished"));
     CHECK_FALSE(service.has("SIGKILL"));

@@ -16,15 +16,33 @@
 
 namespace testing {
 
-/// A running copy of an example in a folder of its own, where its files may lie.
+/// A copy of an example in a folder of its own, where its files may lie.
+class ExampleFolder {
+ public:
+  explicit ExampleFolder(const std::string& name) {
+    namespace fs = std::filesystem;
+    char folder[] = "/tmp/workerman-XXXXXX";
+    REQUIRE(::mkdtemp(folder) != nullptr);
+    path = folder;
+    program = path / name;
+    const fs::path built = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "examples";
+    for (const auto& file : {name, name + ".html"}) {
+      if (fs::exists(built / file)) fs::copy_file(built / file, path / file);
+    }
+  }
+  ExampleFolder(const ExampleFolder&) = delete;
+  ExampleFolder& operator=(const ExampleFolder&) = delete;
+  ~ExampleFolder() { std::filesystem::remove_all(path); }
+
+  std::filesystem::path path, program;
+};
+
+/// A running copy of an example.
 class Example {
  public:
   /// `environment`: "NAME=value", see the head of the example.
   explicit Example(const std::string& name, std::vector<std::string> environment = {})
-      : process_("/usr/bin/env", arguments(name, std::move(environment))) {}
-  Example(const Example&) = delete;
-  Example& operator=(const Example&) = delete;
-  ~Example() { std::filesystem::remove_all(folder_); }
+      : folder_(name), process_("/usr/bin/env", arguments(std::move(environment))) {}
 
   ChildProcess& process() { return process_; }
   /// Waits for "WHAT on port N"; gives N.
@@ -46,21 +64,13 @@ class Example {
  private:
   static constexpr int kRuns = -1000;  // as ChildProcess::wait says it
 
-  std::vector<std::string> arguments(const std::string& name, std::vector<std::string> environment) {
-    namespace fs = std::filesystem;
-    char folder[] = "/tmp/workerman-XXXXXX";
-    REQUIRE(::mkdtemp(folder) != nullptr);
-    folder_ = folder;
-    const fs::path built = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "examples";
-    for (const auto& file : {name, name + ".html"}) {
-      if (fs::exists(built / file)) fs::copy_file(built / file, folder_ / file);
-    }
-    environment.push_back(folder_ / name);
+  std::vector<std::string> arguments(std::vector<std::string> environment) const {
+    environment.push_back(folder_.program);
     environment.push_back("start");
     return environment;
   }
 
-  std::filesystem::path folder_;
+  ExampleFolder folder_;
   ChildProcess process_;
 };
 

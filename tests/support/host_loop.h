@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <functional>
 
 namespace testing {
@@ -20,33 +21,67 @@ class HostLoop {
   HostLoop(const HostLoop&) = delete;
   HostLoop& operator=(const HostLoop&) = delete;
   ~HostLoop() {
-    uv_run(&loop_, UV_RUN_NOWAIT);
+    CHECK(uv_run(&loop_, UV_RUN_NOWAIT) == 0);  // Close callbacks only: nothing is left that waits.
     CHECK(uv_loop_close(&loop_) == 0);
   }
 
   uv_loop_t* get() { return &loop_; }
 
-  /// Runs the loop until `done()`; false if that takes longer than `seconds`.
+  /// Runs the loop until `done()`; false, and a failed check, if that takes longer than `seconds`.
   bool runUntil(const std::function<bool()>& done, double seconds = 10) {
-    uv_timer_t deadline;
-    bool isOver = false;
-    uv_timer_init(&loop_, &deadline);
-    deadline.data = &isOver;
+    uv_timer_t clock;
+    uv_timer_init(&loop_, &clock);
+    // Often, because an iteration whose timers have made `done()` true still waits for I/O.
     uv_timer_start(
-        &deadline, [](uv_timer_t* timer) { *static_cast<bool*>(timer->data) = true; },
-        static_cast<std::uint64_t>(seconds * 1000), 0);
-    while (!done() && !isOver) uv_run(&loop_, UV_RUN_ONCE);
+        &clock, [](uv_timer_t*) {}, 2, 2);
+    const std::uint64_t deadline = uv_hrtime() + static_cast<std::uint64_t>(seconds * 1e9);
+    while (!done() && uv_hrtime() < deadline) uv_run(&loop_, UV_RUN_ONCE);
+    const bool isDone = done();
+    CHECK(isDone);
     bool isClosed = false;
-    deadline.data = &isClosed;
-    uv_close(reinterpret_cast<uv_handle_t*>(&deadline),
+    clock.data = &isClosed;
+    uv_close(reinterpret_cast<uv_handle_t*>(&clock),
              [](uv_handle_t* handle) { *static_cast<bool*>(handle->data) = true; });
     while (!isClosed) uv_run(&loop_, UV_RUN_NOWAIT);
-    return done();
+    return isDone;
   }
+
+  int iterate() { return uv_run(&loop_, UV_RUN_NOWAIT); }
 
  private:
   uv_loop_t loop_{};
 };
+
+/// Counts the iterations of a loop.
+class IterationCounter {
+ public:
+  explicit IterationCounter(uv_loop_t* loop) {
+    uv_prepare_init(loop, &prepare_);
+    prepare_.data = this;
+    uv_prepare_start(&prepare_,
+                     [](uv_prepare_t* prepare) { ++static_cast<IterationCounter*>(prepare->data)->count; });
+    uv_unref(reinterpret_cast<uv_handle_t*>(&prepare_));
+  }
+  IterationCounter(const IterationCounter&) = delete;
+  IterationCounter& operator=(const IterationCounter&) = delete;
+  ~IterationCounter() {
+    uv_loop_t* loop = prepare_.loop;
+    uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
+    uv_run(loop, UV_RUN_NOWAIT);
+  }
+
+  int count = 0;
+
+ private:
+  uv_prepare_t prepare_;
+};
+
+/// Keeps the thread busy, as long synchronous work does.
+inline void workFor(int milliseconds) {
+  const std::uint64_t end = uv_hrtime() + static_cast<std::uint64_t>(milliseconds) * 1'000'000;
+  while (uv_hrtime() < end) {
+  }
+}
 
 /// A listening socket on a free port of 127.0.0.1, not of our library; the caller closes it.
 inline int listenAnywhere(int* port) {

@@ -1,7 +1,7 @@
 // What the tests of master and workers run: a text service, told by NAME=VALUE arguments how to behave.
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
 //                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
-//                   [other=websocket://…] [other-count=N] [datagrams=udp://…] [notify=1] [cert=FILE]
+//                   [other=websocket://…] [other-count=N] [inner=text://…] [datagrams=udp://…] [notify=1] [cert=FILE]
 //                   [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N] [name=NAME]
 
 #include <unistd.h>
@@ -45,6 +45,16 @@ void call(const Worker* worker) {
   client->connect();
 }
 
+/// A worker that is made in a worker's process.
+void listenInside(const std::string& address) {
+  const auto inner = std::make_shared<Worker>(address);
+  inner->name = "inner";
+  inner->onWorkerStop = [](Worker* self) { say("inner stop", self->id, ::getpid()); };
+  inner->onMessage = [](auto connection, auto) { connection->send("inner " + std::to_string(::getpid())); };
+  inner->listen();
+  say("inner", inner->id, ::getpid(), inner->getListenPort());
+}
+
 template <class Connection>
 void answer(Worker* worker, Connection connection, std::string_view question) {
   const std::string self = std::to_string(worker->id) + " " + std::to_string(::getpid());
@@ -53,6 +63,13 @@ void answer(Worker* worker, Connection connection, std::string_view question) {
   if (question == "graceful") connection->send(Worker::getGracefulStop() ? "yes" : "no");
   if (question == "state") connection->send(state());
   if (question == "call") call(worker);
+  if (question == "accept pause") worker->pauseAccept();
+  if (question == "accept resume") worker->resumeAccept();
+  if (question == "accept end") worker->unlisten();
+  if (question.starts_with("long=")) {
+    connection->maxSendBufferSize = 1u << 30;
+    connection->send(std::string(std::stoul(std::string(question.substr(5))), 'x'));
+  }
   if (question.starts_with("log ")) Worker::log(question.substr(4));
   if (question.starts_with("echo ")) Worker::safeEcho(question.substr(5));
   if (question == "call" || question.find(' ') != std::string_view::npos) connection->send("done");
@@ -96,6 +113,7 @@ int main() {
     }
     say("start", self->id, ::getpid(), self->getListenPort(), "of", Worker::getAllWorkers().size(), "uid",
         ::getuid());
+    if (!option("inner").empty()) listenInside(option("inner"));
     for (int i = std::stoi(option("timers", "0")); i > 0; --i) Workerman::Timer::add(3600, [] {});
   };
   worker.onWorkerStop = [](Worker* self) { say("stop", self->id, ::getpid()); };

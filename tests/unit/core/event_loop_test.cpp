@@ -16,8 +16,10 @@
 #include "core/post_queue.h"
 #include "core/timer.h"
 #include "core/uv_handle.h"
-#include "host_loop.h"
+#include "support/host_loop.h"
 
+using testing::HostLoop;
+using testing::IterationCounter;
 using Workerman::EventLoop;
 using Workerman::detail::DispatchScope;
 using Workerman::detail::post;

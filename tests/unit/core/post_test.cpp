@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "core/uv_handle.h"
-#include "host_loop.h"
+#include "support/host_loop.h"
 
+using testing::HostLoop;
+using testing::IterationCounter;
 using Workerman::EventLoop;
 using Workerman::detail::post;
 using Workerman::detail::PostQueue;

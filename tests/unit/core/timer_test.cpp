@@ -15,8 +15,11 @@
 
 #include "core/loop_timer.h"
 #include "core/timer_queue.h"
-#include "host_loop.h"
+#include "support/host_loop.h"
 
+using testing::HostLoop;
+using testing::IterationCounter;
+using testing::workFor;
 using Workerman::EventLoop;
 using Workerman::Timer;
 using Workerman::detail::LoopTimer;
