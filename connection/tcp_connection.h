@@ -241,8 +241,8 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// or lingerTimeout is over, then closes.
   void linger(bool shutdownWrite);
   /// From now on what is sent waits for the loop's next iteration, so that the
-  /// protocol's beforeWrite() can add to it what is to arrive with it.
-  void holdOutput() noexcept { holdsOutput_ = true; }
+  /// protocol's beforeWrite() can add to it what is to arrive with it. Not with TLS.
+  void holdOutput() noexcept { holdsOutput_ = tls_ == nullptr; }
   /// Status CLOSING, while the protocol's good-bye is on its way; input goes on.
   void awaitGoodbye() noexcept;
   /// During receive(): a handle of this connection.
@@ -384,6 +384,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   bool isDraining_ = false;
   bool sendsFin_ = true;
   bool hasEnded_ : 1 = false;
+  /// @see holdOutput()
   bool holdsOutput_ : 1 = false;
   /// FIN follows what is queued, while input goes on; then it has been sent.
   bool outputEnds_ = false;

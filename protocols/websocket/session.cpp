@@ -187,6 +187,7 @@ void Session::receive(Connection::Input& input) {
         return input.want(step.wanted);
     }
   }
+  if (isFinishing_) [[unlikely]] sayGoodbyeIfAnswered();
 }
 
 /// Inflates a whole message, never its first fragments: a peer that leaves one unfinished must not make us
@@ -309,7 +310,7 @@ void Session::finishSoon(double patience) {
       look, [](void* self) noexcept { static_cast<Session*>(self)->lookIfQuiet(); }, this, true);
 }
 
-void Session::beforeWrite() {
+void Session::sayGoodbyeIfAnswered() {
   if (isFinishing_ && phase_ == Phase::Open && exchange_ == Exchange::Answered && !isAmidInput()) {
     beginClose(CloseCode::kGoingAway, {});
   }

@@ -55,8 +55,8 @@ class Session : public Connection::ProtocolState {
   /// An answer that the application still makes is waited for, `patience`
   /// seconds at most.
   void finishSoon(double patience);
-  /// What is queued is about to be written.
-  void beforeWrite();
+  /// The good-bye, if it is time for it: what answers a message is about to be written.
+  void sayGoodbyeIfAnswered();
 
   /// @name permessage-deflate
   /// @{

@@ -47,7 +47,7 @@ void WebsocketProtocol::finish(TcpConnection& connection, double patience) const
 }
 
 void WebsocketProtocol::beforeWrite(TcpConnection& connection) const {
-  if (Session* mine = find(connection)) mine->beforeWrite();
+  if (Session* mine = find(connection)) mine->sayGoodbyeIfAnswered();
 }
 
 }  // namespace Workerman::Protocols::detail
