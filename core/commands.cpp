@@ -62,6 +62,7 @@ std::string programPath() {
 
 Invocation::Invocation(Command command, std::string calledAs)
     : command_(std::move(command)),
+      executable_(Executable::ofThisProcess()),
       calledAs_(std::move(calledAs)),
       program_(std::filesystem::path(programPath()).filename()) {
   if (calledAs_.empty()) calledAs_ = program_;
@@ -88,6 +89,12 @@ void Invocation::fail(const std::string& why) {
 }
 
 void Invocation::run() {
+  if (handed().role == Handed::Role::Trial) tryToServe();
+  if (handed().role == Handed::Role::Master) goOn();
+  if (handed().role == Handed::Role::Foreign) {
+    safeEcho("started by a master that uses another version of this library: restart the service\n");
+    finishProcess(1);
+  }
   if (command_.name.empty()) {
     safeEcho(usage(calledAs_));
     finishProcess(0);
@@ -156,7 +163,7 @@ void Invocation::serve() {
     }
     // Who reads the pid may send a signal at once.
     blockHandledSignals();
-    Master master(program_, PidFile::take(Worker::pidFile), std::move(inherited));
+    Master master(program_, executable_, PidFile::take(Worker::pidFile), std::move(inherited));
     checkLogFile();
     master.openSockets();
     setProcessTitle(masterTitle(programPath()));

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "binary_upgrade.h"
 #include "command_line.h"
 
 namespace Workerman::detail {
@@ -24,6 +25,8 @@ class Invocation {
   [[noreturn]] void start();
   void checkLogFile() const;
   [[noreturn]] void serve();
+  [[noreturn]] void tryToServe();
+  [[noreturn]] void goOn();
   void stop();
   [[noreturn]] void reload();
   [[noreturn]] void showStatus();
@@ -41,6 +44,7 @@ class Invocation {
   void prepareFiles() const;
 
   Command command_;
+  Executable executable_;
   std::string calledAs_;
   std::string program_;
 };

@@ -18,6 +18,8 @@ class Readiness {
   Readiness& operator=(Readiness&& other) noexcept;
   ~Readiness();
 
+  /// -1: nobody listens.
+  int fd() const noexcept { return fd_; }
   /// The service is up. Only the first word counts, of this or the next one.
   void ready() noexcept;
   /// It is not: `why` is for the person at the terminal. `status` from 1 to 255.

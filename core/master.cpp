@@ -29,7 +29,7 @@ constexpr double kGraceSeconds = 1;
 constexpr std::chrono::seconds kForkPause{1};
 
 std::string nameOf(const WorkerSlot& slot) {
-  return "worker[" + slot.worker->name + ":" + std::to_string(slot.pid) + "]";
+  return "worker[" + nameIn(slot) + ":" + std::to_string(slot.pid) + "]";
 }
 
 /// "2", "0.25"
@@ -41,13 +41,34 @@ std::string number(double value) {
 
 }  // namespace
 
+const std::string& nameIn(const WorkerSlot& slot) noexcept {
+  return slot.worker != nullptr ? slot.worker->name : slot.formerName;
+}
+
 Master* Master::ofThisProcess() noexcept {
   return master;
 }
 
-Master::Master(std::string program, PidFile pidFile, InheritedSockets inherited)
-    : program_(std::move(program)), pidFile_(std::move(pidFile)), inherited_(std::move(inherited)) {
+Master::Master(std::string program, Executable executable, PidFile pidFile, InheritedSockets inherited)
+    : program_(std::move(program)),
+      executable_(std::move(executable)),
+      pidFile_(std::move(pidFile)),
+      inherited_(std::move(inherited)) {
   master = this;
+}
+
+Master::Master(std::string program, Executable executable, PidFile pidFile, const Handover& before)
+    : program_(std::move(program)),
+      executable_(std::move(executable)),
+      pidFile_(std::move(pidFile)),
+      inherited_(before.sockets),
+      isUp_(before.isUp),
+      link_(before.orders, before.readyIn, before.readyOut),
+      phase_(Phase::Reloading),
+      startTime_(before.startTime),
+      isGraceful_(before.isGraceful) {
+  master = this;
+  if (before.reloadAgain >= 0) reloadAgain_ = before.reloadAgain != 0;
 }
 
 Master::~Master() {
@@ -76,8 +97,12 @@ int Master::status() const noexcept {
 // -- processes ----------------------------------------------------------------------
 
 void Master::openSockets() {
-  for (Worker* const worker : Runtime::ofThisThread().workers()) addSlots(*worker);
+  addAllSlots();
   inherited_.closeUnwanted();
+}
+
+void Master::addAllSlots() {
+  for (Worker* const worker : Runtime::ofThisThread().workers()) addSlots(*worker);
 }
 
 /// As many as `count` says, if there are fewer.
@@ -138,6 +163,7 @@ void Master::becomeWorker(const WorkerSlot& slot, pid_t self) {
   // It is the master who talks to the service manager.
   ::unsetenv("NOTIFY_SOCKET");
   master = nullptr;
+  trial_.reset();
   slots_.clear();
   serveWorker(own, link_, signals_, self);
 }
@@ -161,17 +187,19 @@ void Master::reap() {
         std::find_if(slots_.begin(), slots_.end(), [&](const WorkerSlot& slot) { return slot.pid == pid; });
     // Others are the program's own, or orphans that come to whoever is process 1.
     if (found != slots_.end()) onEnd(*found, status);
+    if (trial_ != nullptr && trial_->pid() == pid) trial_->onEnd(status);
   }
 }
 
 void Master::onEnd(WorkerSlot& slot, int status) {
   if (status != 0) log(nameOf(slot) + " exit with status " + std::to_string(status));
-  ++exitStatuses_[slot.worker][status];
+  if (slot.worker != nullptr) ++exitStatuses_[slot.worker][status];
   if (!isUp_ && Worker::daemonize && !slot.wasTold) {
     failStart(nameOf(slot) + " ended before all had started, with status " + std::to_string(status));
   }
   const pid_t pid = std::exchange(slot.pid, 0);
   slot.killAt.reset();
+  if (slot.worker == nullptr) return;
   planNextStart(slot);
   try {
     Worker::onWorkerExit(slot.worker, status, pid);
@@ -227,8 +255,11 @@ void Master::failStart(const std::string& why) {
 
 int Master::run(Readiness launcher) {
   launcher_ = std::move(launcher);
+  // One that has ended while the binary was replaced has not been seen yet.
+  reap();
   forkAllDue();
-  phase_ = Phase::Running;
+  if (phase_ == Phase::Starting) phase_ = Phase::Running;
+  if (phase_ == Phase::Reloading) continueReload();
   while (phase_ != Phase::Stopping || hasProcesses()) {
     waitForNews();
     for (const int signal : signals_.take()) onSignal(signal);
@@ -262,6 +293,7 @@ std::optional<Clock::time_point> Master::nextDeadline() const {
   }
   if (phase_ != Phase::Stopping) consider(nextPidFileLook_);
   if (!toReload_.empty()) consider(toReload_.front().readyBy);
+  if (trial_ != nullptr) consider(trial_->deadline());
   return next;
 }
 
@@ -271,7 +303,10 @@ void Master::waitForNews() {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
     timeout = static_cast<int>(std::clamp<long long>(left, 0, 60'000));
   }
-  pollfd news[] = {{signals_.descriptor(), POLLIN, 0}, {link_.descriptor(), POLLIN, 0}};
+  pollfd news[] = {{signals_.descriptor(), POLLIN, 0},
+                   {link_.descriptor(), POLLIN, 0},
+                   {trial_ != nullptr ? trial_->reports() : -1, POLLIN, 0},
+                   {trial_ != nullptr ? trial_->output() : -1, POLLIN, 0}};
   ::poll(news, std::size(news), timeout);
 }
 
@@ -317,6 +352,7 @@ void Master::stop(int code, std::string_view log, StopLevel level) {
     phase_ = Phase::Stopping;
     notifyServiceManager("STOPPING=1");
     toReload_.clear();
+    trial_.reset();
     if (!log.empty()) logLine(log);
     logLine(code == 0 ? "stopping" : "stopping, code [" + std::to_string(code) + "]");
   } else if (level == StopLevel::Ordinary && level_ == StopLevel::Ordinary) {

@@ -7,12 +7,15 @@
 #include <ctime>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "binary_upgrade.h"
 #include "daemon.h"
+#include "handover.h"
 #include "inherited_sockets.h"
 #include "pid_file.h"
 #include "process_signals.h"
@@ -28,7 +31,9 @@ namespace Workerman::detail {
 class Master {
  public:
   /// `program`: the name in log lines. `inherited`: what openSockets() need not open.
-  Master(std::string program, PidFile pidFile, InheritedSockets inherited);
+  Master(std::string program, Executable executable, PidFile pidFile, InheritedSockets inherited);
+  /// Goes on where the old binary has left off; call takeOver(), not openSockets().
+  Master(std::string program, Executable executable, PidFile pidFile, const Handover& before);
   Master(const Master&) = delete;
   Master& operator=(const Master&) = delete;
   ~Master();
@@ -39,6 +44,10 @@ class Master {
   /// Opens the sockets of this thread's workers and looks up their users.
   /// @throws as openListeningSocket() and findIdentity()
   void openSockets();
+  /// The same with the sockets, processes and counts of the old binary, whose reload goes on.
+  void takeOver(const Handover& before);
+  /// What openSockets() has opened or inherited.
+  std::vector<InheritedSocket> sockets() const;
   /// Forks the processes and keeps them until all is stopped; gives the status
   /// to exit with. Does not return in a worker's process. `launcher` is told
   /// once every worker has started; if one ends before that, it is told so, and
@@ -56,6 +65,7 @@ class Master {
  private:
   enum class Phase { Starting, Running, Reloading, Stopping };
 
+  void addAllSlots();
   void addSlots(Worker& worker);
   void fork(WorkerSlot& slot);
   void forkAllDue();
@@ -73,7 +83,14 @@ class Master {
   void killOverdue();
   void startReload(bool graceful);
   void reloadCertificates(const Worker& worker) const;
+  void planReload();
   void continueReload();
+  void endReload();
+  void tryNewBinary();
+  void continueUpgrade();
+  void keepOldBinary(const std::string& why);
+  Handover handOver() const;
+  void adoptProcesses(const Handover& before);
   bool hasProcesses() const noexcept;
   void keepPidFile();
   void beginReport(int signal);
@@ -81,6 +98,7 @@ class Master {
   void logLine(std::string_view text) const;
 
   std::string program_;
+  Executable executable_;
   PidFile pidFile_;
   bool isPidFileLost_ = false;
   Clock::time_point nextPidFileLook_{};
@@ -103,16 +121,22 @@ class Master {
   /// @{
   struct Step {
     WorkerSlot* slot;
+    /// To be told with `signal` to end; 0: only to be waited for.
     pid_t pid;
+    int signal;
     /// The new process has this long to become ready.
     std::optional<Clock::time_point> readyBy{};
   };
   std::deque<Step> toReload_;
   bool isGraceful_ = false;
-  bool isTold_ = false;
+  /// While a new binary is tried.
+  std::unique_ptr<Trial> trial_;
   /// Asked for meanwhile: gracefully or not.
   std::optional<bool> reloadAgain_;
   /// @}
 };
+
+/// Its worker's name, for the log.
+const std::string& nameIn(const WorkerSlot& slot) noexcept;
 
 }  // namespace Workerman::detail

@@ -29,7 +29,7 @@ void Master::startReload(bool graceful) {
   notifyServiceManager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonicNanoseconds() / 1000));
   phase_ = Phase::Reloading;
   isGraceful_ = graceful;
-  isTold_ = false;
+  if (executable_.isReplaced()) return tryNewBinary();
   try {
     Worker::onMasterReload();
     for (Worker* const worker : Runtime::ofThisThread().workers()) {
@@ -39,12 +39,17 @@ void Master::startReload(bool graceful) {
   } catch (...) {
     return withCurrentException([&](const std::exception& e) { stop(250, describe(e)); });
   }
+  planReload();
+}
+
+void Master::planReload() {
+  const int signal = isGraceful_ ? SIGUSR2 : SIGUSR1;
   for (WorkerSlot& slot : slots_) {
-    if (slot.pid == 0) continue;
+    if (slot.pid == 0 || slot.worker == nullptr) continue;
     if (slot.worker->reloadable) {
-      toReload_.push_back({&slot, slot.pid});
+      toReload_.push_back({&slot, slot.pid, signal});
     } else {
-      ::kill(slot.pid, graceful ? SIGUSR2 : SIGUSR1);
+      ::kill(slot.pid, signal);
     }
   }
 }
@@ -63,22 +68,25 @@ void Master::reloadCertificates(const Worker& worker) const {
 
 /// One process after the other: the next is told once the new one in the place of the last is ready.
 void Master::continueReload() {
+  if (trial_ != nullptr) return continueUpgrade();
   while (!toReload_.empty()) {
-    auto& [slot, pid, readyBy] = toReload_.front();
-    if (!isTold_ && slot->pid == pid) {
-      tell(*slot, isGraceful_ ? SIGUSR2 : SIGUSR1, isGraceful_);
-      isTold_ = true;
+    auto& [slot, pid, signal, readyBy] = toReload_.front();
+    if (pid != 0 && slot->pid == pid) {
+      if (!slot->wasTold) tell(*slot, signal, isGraceful_);
+      return;
     }
-    if (slot->pid == pid) return;
-    if (isTold_ && !slot->isReady && (slot->pid != 0 || slot->startAt)) {
+    if (!slot->isReady && (slot->pid != 0 || slot->startAt)) {
       if (!readyBy) readyBy = Clock::now() + kReadyLimit;
       if (Clock::now() < *readyBy) return;
-      log("worker[" + slot->worker->name + "] is not ready after " + std::to_string(kReadyLimit.count()) +
+      log("worker[" + nameIn(*slot) + "] is not ready after " + std::to_string(kReadyLimit.count()) +
           " seconds: the reload goes on with the next process");
     }
     toReload_.pop_front();
-    isTold_ = false;
   }
+  endReload();
+}
+
+void Master::endReload() {
   phase_ = Phase::Running;
   if (isUp_) notifyReady();
   if (const auto again = std::exchange(reloadAgain_, std::nullopt)) {

@@ -97,7 +97,9 @@ void SignalQueue::release() noexcept {
   if (!descriptor_) return;
   descriptor_.reset();
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  const sigset_t ours = ourSet();
+  sigset_t ours = ourSet();
+  // Under a new binary even the first thing that was blocked is what the old one left.
+  sigaddset(&ours, SIGCHLD);
   pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
 }
 

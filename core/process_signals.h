@@ -44,7 +44,7 @@ class SignalQueue {
   /// All that wait now, each once.
   std::vector<int> take();
 
-  /// In a forked process: as before the queue was made, but ours never blocked.
+  /// In a forked process: as before the queue was made, but ours and SIGCHLD never blocked.
   void release() noexcept;
 
  private:

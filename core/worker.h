@@ -229,6 +229,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// before they are stopped as above. Not in Workerman, where it may take for
   /// ever.
   static inline double gracefulStopTimeout = 30;
+  /// Seconds that a new binary of the program has, at a reload, to come as far as
+  /// runAll() in a child process that tries it. Longer, and the old one stays.
+  static inline double upgradeTimeout = 10;
   /// Words that count as further arguments of the program.
   static inline std::string command;
 

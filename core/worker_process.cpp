@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <new>
 #include <string>
 #include <system_error>
 
@@ -25,16 +24,29 @@
 
 namespace Workerman::detail {
 
-WorkerLink::WorkerLink() {
+WorkerLink::WorkerLink() : memory_(::memfd_create("workerman-orders", MFD_CLOEXEC)) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
     throw std::system_error(errno, std::system_category(), "pipe");
   readEnd_.reset(ends[0]);
   writeEnd_.reset(ends[1]);
+  if (::ftruncate(memory_.get(), sizeof(Orders)) != 0)
+    throw std::system_error(errno, std::system_category(), "memfd");
+  mapOrders();
+}
+
+WorkerLink::WorkerLink(int orders, int readEnd, int writeEnd)
+    : memory_(orders), readEnd_(readEnd), writeEnd_(writeEnd) {
+  mapOrders();
+}
+
+/// Zeros, as memory is when new, are no order.
+void WorkerLink::mapOrders() {
+  static_assert(static_cast<int>(StopLevel::None) == 0);
   void* const page =
-      ::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      ::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0);
   if (page == MAP_FAILED) throw std::system_error(errno, std::system_category(), "mmap");
-  orders_ = new (page) Orders(static_cast<int>(StopLevel::None));
+  orders_ = static_cast<Orders*>(page);
 }
 
 WorkerLink::~WorkerLink() {

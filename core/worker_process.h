@@ -18,6 +18,8 @@ class WorkerLink {
  public:
   /// @throws std::system_error
   WorkerLink();
+  /// Goes on with what a master has left, see descriptors(), under another binary.
+  WorkerLink(int orders, int readEnd, int writeEnd);
   WorkerLink(const WorkerLink&) = delete;
   WorkerLink& operator=(const WorkerLink&) = delete;
   ~WorkerLink();
@@ -31,8 +33,17 @@ class WorkerLink {
   /// The master's: those processes whose onWorkerStart has returned.
   std::vector<pid_t> takeReady();
 
+  struct Descriptors {
+    int orders, readEnd, writeEnd;
+  };
+  /// The master's: what has to stay open for the next. Still closed here.
+  Descriptors descriptors() const noexcept { return {memory_.get(), readEnd_.get(), writeEnd_.get()}; }
+
   /// A worker's: closes what is the master's.
-  void keepWorkersEnd() noexcept { readEnd_.reset(); }
+  void keepWorkersEnd() noexcept {
+    readEnd_.reset();
+    memory_.reset();
+  }
   StopLevel ordered() const noexcept { return static_cast<StopLevel>(orders_->load()); }
   void tellReady() const noexcept;
 
@@ -40,8 +51,10 @@ class WorkerLink {
   using Orders = std::atomic<int>;
   static_assert(Orders::is_always_lock_free);
 
-  Orders* orders_;
-  Descriptor readEnd_, writeEnd_;
+  void mapOrders();
+
+  Orders* orders_ = nullptr;
+  Descriptor memory_, readEnd_, writeEnd_;
 };
 
 /// In a process just forked: becomes slot.worker's, with its own loop, until

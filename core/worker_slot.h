@@ -42,7 +42,10 @@ class BackOff {
 
 /// The process with one id of a worker, whichever it is at the time.
 struct WorkerSlot {
+  /// Null: one that only the old binary had, and whose process has yet to end.
   Worker* worker = nullptr;
+  /// The worker's then, for the log.
+  std::string formerName;
   int id = 0;
   /// Whose rights its process takes; none: those it has.
   std::optional<Identity> identity;

@@ -4,10 +4,12 @@
 #include <string>
 
 #include "support/line_client.h"
+#include "support/restless_client.h"
 #include "support/service.h"
 
 using testing::becomesTrue;
 using testing::LineClient;
+using testing::RestlessClient;
 using testing::runs;
 using testing::Service;
 using testing::Started;
