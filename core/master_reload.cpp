@@ -72,7 +72,7 @@ void Master::continueReload() {
   while (!toReload_.empty()) {
     auto& [slot, pid, signal, readyBy] = toReload_.front();
     if (pid != 0 && slot->pid == pid) {
-      if (!slot->wasTold) tell(*slot, signal, isGraceful_);
+      if (!slot->wasTold) tell(*slot, signal, signal != SIGUSR1);
       return;
     }
     if (!slot->isReady && (slot->pid != 0 || slot->startAt)) {

@@ -199,10 +199,9 @@ TEST_CASE(
     "upgrade: a link that leads elsewhere by now is followed, from the working directory at the start") {
   testing::TemporaryFolder folder;
   const fs::path root = folder.path;
-  const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
   for (const std::string build : {"A", "B"}) {
     fs::create_directories(root / build);
-    fs::copy_file(here / ("test_upgrade_" + build), root / build / "app");
+    testing::putBuild(build, root / build / "app");
   }
   fs::create_symlink("A", root / "current");
   const fs::path elsewhere = root / "elsewhere";
@@ -242,21 +241,16 @@ TEST_CASE("upgrade: one that is asked for during another follows it, and so does
 TEST_CASE("upgrade: a daemon stays one, and its commands find it") {
   testing::TemporaryFolder folder;
   const fs::path root = folder.path;
-  const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
-  const auto put = [&](const std::string& build) {
-    fs::copy_file(here / ("test_upgrade_" + build), root / "next");
-    fs::rename(root / "next", root / "app");
-  };
   const auto run = [&](const std::vector<std::string>& arguments) {
     ChildProcess command(root / "app", arguments);
     const int status = command.wait();
     CHECK_MESSAGE(status == 0, command.text());
   };
   const auto output = [&] { return contents(root / "out"); };
-  put("A");
+  testing::putBuild("A", root / "app");
   run({"start", "-d", "stdout=" + (root / "out").string()});
   const int master = std::stoi(contents(root / "workerman.app.pid"));
-  put("B");
+  testing::putBuild("B", root / "app");
   run({"reload"});
   CHECK(
       becomesTrue([&] { return output().find(" B \n", output().find("\nstart 0 ")) != std::string::npos; }));

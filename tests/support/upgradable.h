@@ -17,6 +17,15 @@
 
 namespace testing {
 
+/// Puts this build of the program in the place of what was there.
+inline void putBuild(const std::string& build, const std::filesystem::path& program) {
+  const auto source =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("test_upgrade_" + build);
+  const std::filesystem::path next = program.string() + ".next";
+  std::filesystem::copy_file(source, next, std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::rename(next, program);
+}
+
 class Upgradable {
  public:
   /// Starts build A.
@@ -33,12 +42,7 @@ class Upgradable {
   const std::string& text() const { return process_->text(); }
 
   /// Replaces the binary by this build.
-  void put(const std::string& build) const {
-    const auto source =
-        std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("test_upgrade_" + build);
-    std::filesystem::copy_file(source, folder() / "next", std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::rename(folder() / "next", program());
-  }
+  void put(const std::string& build) const { putBuild(build, program()); }
   /// Options for build B only.
   void tellB(const std::string& options) const { std::ofstream(folder() / "b") << options; }
 

@@ -4,6 +4,7 @@
 //   upgrade COMMAND [listen=text://…] [more=text://…] [count=N] [reuse-port=1] [reloadable=0] [grow=N]
 //           [name=TEXT] [stdout=FILE] [pid-file=FILE] [timeout=S] [main=exit|exit-0|abort|hang|throw|noise]
 
+#include <sys/wait.h>
 #include <unistd.h>
 #include <workerman/workerman.h>
 
@@ -71,6 +72,18 @@ std::string traces() {
   return text.empty() ? "none" : text;
 }
 
+/// A process whose parent has ended.
+std::string leaveOrphan() {
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    if (::fork() == 0) {
+      for (;;) ::pause();
+    }
+    ::_exit(0);
+  }
+  return ::waitpid(parent, nullptr, 0) == parent ? "left" : "failed";
+}
+
 template <class Connection>
 void answer(const Worker& worker, Connection connection, std::string_view question) {
   if (question == "who") connection->send(whoIs(worker));
@@ -79,6 +92,7 @@ void answer(const Worker& worker, Connection connection, std::string_view questi
     char folder[4096] = "";
     connection->send(std::string(::getcwd(folder, sizeof folder) != nullptr ? folder : "none"));
   }
+  if (question == "orphan") connection->send(leaveOrphan());
   if (question == "arguments") {
     std::string all;
     for (const auto& argument : Worker::getArgv()) all += "[" + argument + "]";
