@@ -152,7 +152,8 @@ class OwnHandles {
 /// A worker that echoes and a client that has `wanted` messages echoed, one after the other.
 class Exchange {
  public:
-  explicit Exchange(int wanted, const std::string& scheme = "websocket") : scheme_(scheme), wanted_(wanted) {
+  explicit Exchange(int wanted, const std::string& scheme = "websocket")
+      : worker(scheme + "://127.0.0.1:0"), scheme_(scheme), wanted_(wanted) {
     worker.onMessage = [](auto connection, auto data) { connection->send(data); };
   }
   /// After embed().
@@ -169,7 +170,7 @@ class Exchange {
   }
   bool isDone() const { return answers >= wanted_; }
 
-  Worker worker{scheme_ + "://127.0.0.1:0"};
+  Worker worker;
   int answers = 0;
   bool isRight = true;
 
