@@ -41,6 +41,8 @@ TlsStream::TlsStream(std::shared_ptr<TlsContext> context, const std::string& hos
     : context_(std::move(context)), server_(std::move(server)) {
   const auto& options = context_->options();
   peerName_ = options.peer_name.empty() ? host : options.peer_name;
+  // A name's last dot is for resolvers; certificates and SNI have none (RFC 6066 section 3).
+  if (peerName_.ends_with('.')) peerName_.pop_back();
   begin();
   SSL_set_connect_state(ssl_);
   if (options.SNI_enabled && !peerName_.empty() && !isAddress(peerName_)) SSL_set_tlsext_host_name(ssl_, peerName_.c_str());
