@@ -1,10 +1,14 @@
-// Nothing is left of TLS connections, however they end: objects are counted. tests/soak does it for longer.
+// Nothing is left of TLS connections, however they end: objects are counted (tests/soak does it for longer).
+// Nor are they left alone that say nothing.
 
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
+#include "../support/raw_peer.h"
+#include "../support/tls_fixture.h"
 #include "../support/tls_visits.h"
 
+using testing::TlsFixture;
 using testing::TlsVisits;
 using Workerman::Connection::ConnectionInterface;
 
@@ -50,4 +54,28 @@ TEST_CASE("tls: of 270 connections that end in every way nothing is left") {
   CHECK(visits.closes == 30 * (1 + 1 + 3 + 1 + 1 + 1));
   CHECK(visits.refusedPlain == 30);
   CHECK(visits.resumed == 30 * (1 + 3 + 1 + 1) - 1);
+}
+
+TEST_CASE_FIXTURE(TlsFixture,
+                  "tls: idleTimeout ends an open connection in order, and one that owes a handshake") {
+  const auto worker = listen("text");
+  worker->idleTimeout = 0.3;
+  worker->handshakeTimeout = 0;
+  server.record(*worker);
+  testing::RawSocket mute(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_port = htons(static_cast<std::uint16_t>(worker->getListenPort()));
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(mute.fd(), reinterpret_cast<sockaddr*>(&where), sizeof where) == 0);
+  const auto connection = connect(*worker, "tcp");
+  client.record(*connection);
+  connection->connect();
+  const testing::Ticker ticker;
+  runUntil([&] { return client.has("close"); });
+  // With close_notify: without it a raw stream has an error.
+  CHECK(client.text == "connect close ");
+  runUntil([&] { return mute.receive(), mute.isAtEnd(); });
+  runUntil([&] { return worker->connections.size() == 0; });
+  CHECK(server.text == "connect close ");
 }
