@@ -243,7 +243,9 @@ void TlsContext::loadCertificate(SSL_CTX* context, const std::string& certificat
   const bool isOther = ERR_GET_LIB(error) == ERR_LIB_X509 && (ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH ||
                                                               ERR_GET_REASON(error) == X509_R_KEY_TYPE_MISMATCH);
   require(isRead || isOther, "cannot read the private key " + keyFile);
-  require(isRead && SSL_CTX_check_private_key(context) == 1, "the key " + keyFile + " does not fit " + certificate);
+  if (isOther || SSL_CTX_check_private_key(context) != 1) {
+    throw std::runtime_error("TLS: the key " + keyFile + " does not fit " + certificate);
+  }
 }
 
 void TlsContext::setVerification(SSL_CTX* context) {

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -128,6 +129,8 @@ const char* wordsFor(int reason) {
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
       return "the peer does not accept this side's certificate";
+    case SSL_R_CALLBACK_FAILED:
+      return "there is no certificate for the name that the client asks for (SNI)";
     case SSL_R_TLSV1_UNRECOGNIZED_NAME:
       return "the peer has no certificate for this name (SNI)";
     case SSL_R_NO_APPLICATION_PROTOCOL:
@@ -141,6 +144,27 @@ const char* wordsFor(int reason) {
     default:
       return nullptr;
   }
+}
+
+/// The same for files that cannot be read.
+const char* wordsForFile(unsigned long error) {
+  const int library = ERR_GET_LIB(error);
+  const int reason = ERR_GET_REASON(error);
+  if (library == ERR_LIB_PKCS12 && reason == PKCS12_R_PKCS12_CIPHERFINAL_ERROR) return "its passphrase is missing or wrong";
+  const bool hasNone = (library == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE) || library == ERR_LIB_OSSL_DECODER;
+  return hasNone ? "there is none in this file" : nullptr;
+}
+
+/// Empties the queue and gives the last error in it that says more than where OpenSSL has met it.
+unsigned long tellingError() {
+  unsigned long telling = 0;
+  while (const unsigned long error = ERR_get_error()) {
+    const bool isVague = !ERR_SYSTEM_ERROR(error) && (ERR_GET_REASON(error) & ERR_RFLAG_COMMON) != 0;
+    // Of a file that is not there, the system's words come first.
+    const bool isRepeated = ERR_SYSTEM_ERROR(telling) && ERR_GET_LIB(error) == ERR_LIB_BIO;
+    if (telling == 0 || !(isVague || isRepeated)) telling = error;
+  }
+  return telling;
 }
 
 }  // namespace
@@ -175,19 +199,12 @@ std::string describeVerification(long fault, X509* certificate, const std::strin
 }
 
 std::string takeTlsError() {
-  unsigned long error = ERR_peek_last_error();
-  // "system lib" and the like only say that it was told before.
-  if ((ERR_GET_REASON(error) & ERR_RFLAG_COMMON) != 0) error = ERR_peek_error();
-  std::string words;
-  if (ERR_SYSTEM_ERROR(error)) {
-    words = std::system_category().message(ERR_GET_REASON(error));
-  } else if (error != 0) {
-    const char* const known = ERR_GET_LIB(error) == ERR_LIB_SSL ? wordsFor(ERR_GET_REASON(error)) : nullptr;
-    const char* const reason = known != nullptr ? known : ERR_reason_error_string(error);
-    words = reason != nullptr ? reason : "OpenSSL error " + std::to_string(error);
-  }
-  ERR_clear_error();
-  return words;
+  const unsigned long error = tellingError();
+  if (error == 0) return {};
+  if (ERR_SYSTEM_ERROR(error)) return std::system_category().message(ERR_GET_REASON(error));
+  const char* const known = ERR_GET_LIB(error) == ERR_LIB_SSL ? wordsFor(ERR_GET_REASON(error)) : wordsForFile(error);
+  const char* const reason = known != nullptr ? known : ERR_reason_error_string(error);
+  return reason != nullptr ? reason : "OpenSSL error " + std::to_string(error);
 }
 
 std::string fingerprintOf(X509* certificate, const char* digest) {

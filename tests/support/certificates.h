@@ -83,6 +83,8 @@ class Identity {
     REQUIRE(X509_CRL_sign(list.get(), key_.get(), EVP_sha256()) > 0);
     return pem([&](BIO* bio) { return PEM_write_bio_X509_CRL(bio, list.get()); });
   }
+  /// What a file is called after in a folder for `capath`.
+  unsigned long nameHash() const { return X509_subject_name_hash(certificate_.get()); }
   /// Hexadecimal, lower case.
   std::string fingerprint(const EVP_MD* digest = EVP_sha256()) const {
     unsigned char bytes[EVP_MAX_MD_SIZE];
