@@ -152,7 +152,7 @@ std::string TlsStream::checkPeer() const {
 }
 
 TlsStream::Decrypted TlsStream::read(char* to, std::size_t room) {
-  return call([&] {
+  const Decrypted read = call([&] {
     auto& io = TlsIo::ofThisThread();
     hasRead_ = hasRead_ || !io.input.empty();
     Decrypted result;
@@ -173,6 +173,9 @@ TlsStream::Decrypted TlsStream::read(char* to, std::size_t room) {
       }
     }
   });
+  // OpenSSL takes a write buffer to read them, which only the next write would free.
+  if (std::exchange(hasNewTicket_, false)) SSL_free_buffers(ssl_);
+  return read;
 }
 
 bool TlsStream::encrypt(const char* data, std::size_t size) {
@@ -254,6 +257,7 @@ bool TlsStream::accepts(int fault, X509* certificate) noexcept {
 
 bool TlsStream::keepSession(SSL_SESSION* session) noexcept {
   if (server_.empty()) return false;
+  hasNewTicket_ = true;
   try {
     context_->remember(server_, session);
     return true;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "byte_queue.h"
 #include "ssl_info.h"
@@ -118,6 +119,7 @@ class TlsStream {
   bool isFresh_ = true;
   bool isOpen_ = false;
   bool hasRead_ = false;
+  bool hasNewTicket_ = false;
   bool hasEnded_ = false;
   bool hasEndedOutput_ = false;
 };
