@@ -22,7 +22,7 @@ fail() {
   { grep -m 5 -i error "$dir/log"; tail -n 20 "$dir/log"; }
   exit 1
 }
-CXX="$*" meson setup "$dir/build" "$dir/app" --buildtype=debug -Dworkerman:default_library=shared \
+CXX="$*" meson setup "$dir/build" "$dir/app" --buildtype=plain -Dworkerman:default_library=shared \
   --force-fallback-for=workerman >"$dir/log" 2>&1 || fail 'meson setup'
 ninja -C "$dir/build" >"$dir/log" 2>&1 || fail 'build'
 [ ! -e "$dir/build/subprojects/workerman/tests/unit_tests" ] || fail 'a subproject must not build its tests'
