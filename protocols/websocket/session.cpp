@@ -160,7 +160,7 @@ void Session::receive(Connection::Input& input) {
     switch (step.kind) {
       case Step::Kind::Message:
         if (phase_ != Phase::Open) break;
-        exchange_ = Exchange::AwaitsReply;
+        noteMessage();
         connection_.websocketMessageType =
             step.text ? WebsocketType::BINARY_TYPE_BLOB : WebsocketType::BINARY_TYPE_ARRAYBUFFER;
         if (step.compressed) [[unlikely]] {
@@ -296,7 +296,7 @@ void Session::closingOverdue() {
 void Session::finishSoon(double patience) {
   if (phase_ > Phase::Open || std::exchange(isFinishing_, true)) return;
   // One that was answered before needs no answer now, and its sender may be about to send the next.
-  if (exchange_ == Exchange::Answered) exchange_ = Exchange::None;
+  if (isAnswered()) traffic_ = 0;
   connection_.holdOutput();
   awaitsPong_ = false;
   limitTimer_.reset();
@@ -311,7 +311,7 @@ void Session::finishSoon(double patience) {
 }
 
 void Session::sayGoodbyeIfAnswered() {
-  if (isFinishing_ && phase_ == Phase::Open && exchange_ == Exchange::Answered && !isAmidInput()) {
+  if (isFinishing_ && phase_ == Phase::Open && isAnswered() && !isAmidInput()) {
     beginClose(CloseCode::kGoingAway, {});
   }
 }
@@ -319,7 +319,7 @@ void Session::sayGoodbyeIfAnswered() {
 void Session::lookIfQuiet() {
   if (patience_ != 0) --patience_;
   const bool isQuiet = std::exchange(bytesAtLimit_, connection_.bytesRead) == connection_.bytesRead && !isAmidInput();
-  const bool isBusy = exchange_ == Exchange::AwaitsReply || connection_.isPaused();
+  const bool isBusy = awaitsReply() || connection_.isPaused();
   if (phase_ == Phase::Open && isQuiet && (!isBusy || patience_ == 0)) beginClose(CloseCode::kGoingAway, {});
 }
 

@@ -106,12 +106,11 @@ class Session : public Connection::ProtocolState {
   void pongMissing();
   void lookIfQuiet();
   bool isAmidInput() const noexcept;
-  void noteSent() noexcept {
-    if (exchange_ == Exchange::AwaitsReply) exchange_ = Exchange::Answered;
-  }
-
-  /// Whether something has been sent since the last message came.
-  enum class Exchange : std::uint8_t { None, AwaitsReply, Answered };
+  /// One instruction each, as every message comes by here.
+  void noteMessage() noexcept { traffic_ = 1; }
+  void noteSent() noexcept { traffic_ = static_cast<std::uint8_t>(traffic_ << 1); }
+  bool awaitsReply() const noexcept { return traffic_ == 1; }
+  bool isAnswered() const noexcept { return traffic_ > 1; }
 
   Connection::TcpConnection& connection_;
   FrameReader reader_;
@@ -120,7 +119,9 @@ class Session : public Connection::ProtocolState {
   bool isReported_ = false;
   bool awaitsPong_ = false;
   bool owesPong_ = false;
-  Exchange exchange_ = Exchange::None;
+  /// 1: nothing has been sent since the last message came; more: something has. 0: nothing has come, or it is
+  /// long since answered.
+  std::uint8_t traffic_ = 0;
   bool isFinishing_ = false;
   /// While finishing: how often it is still looked whether an answer has been made.
   std::uint8_t patience_ = 0;

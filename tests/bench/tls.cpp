@@ -38,7 +38,7 @@ struct Shared {
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context, [](SSL*, SSL_SESSION* session) { return Shared::get().keep(session); });
+    SSL_CTX_sess_set_new_cb(context, [](SSL*, SSL_SESSION* fresh) { return Shared::get().keep(fresh); });
     const bool isSet = SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") == 1 &&
                        SSL_CTX_set1_groups_list(context, "X25519") == 1;
     if (!isSet) failWithTls("OpenSSL");

@@ -107,10 +107,10 @@ TEST_CASE("upgrade: a program that does not come as far as its workers") {
       {"user=nobody-has-this-name", "there is no user \"nobody-has-this-name\""},
   };
   app.put("B");
-  for (const auto& [options, why] : cases) {
-    CAPTURE(std::string(options));
-    app.tellB(options);
-    checkStaysWith(app, before, why);
+  for (const auto& each : cases) {
+    CAPTURE(std::string(each.first));
+    app.tellB(each.first);
+    checkStaysWith(app, before, each.second);
   }
   // What it prints is neither shown nor in its way.
   app.tellB("main=noise timeout=10");
