@@ -129,7 +129,7 @@ TEST_CASE("status, connections: a process that is stuck is busy, and holds nobod
   }
   CHECK(stuck["name"] == "service");
   CHECK(stuck["memory"] == nullptr);
-  CHECK(service.read("connections")["busy_pids"] == json{stuck["pid"]});
+  CHECK(service.read("connections")["busy_pids"] == json::array({stuck["pid"]}));
   const std::string pid = std::to_string(stuck["pid"].get<int>());
   const Result page = service({"status"});
   CHECK(occurrences(page.text, "[idle]\n") == 2);
