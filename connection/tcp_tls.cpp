@@ -109,7 +109,9 @@ void TcpConnection::refusePlainText() {
 
 /// Sends what OpenSSL has just put out; the rest waits. False: the socket has failed.
 bool TcpConnection::sendCiphertext(int& error) {
-  detail::ByteQueue& output = detail::TlsIo::ofThisThread().output;
+  auto& io = detail::TlsIo::ofThisThread();
+  io.buffers.used(*tls_, *eventLoop);
+  detail::ByteQueue& output = io.output;
   if (output.empty()) return true;
   std::size_t written = 0;
   if (sendQueue_.empty()) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "byte_queue.h"
+#include "tls_buffers.h"
 
 namespace Workerman::Connection::detail {
 
@@ -38,6 +39,7 @@ class TlsIo {
   /// OpenSSL has asked for more input than there was.
   bool isDry = false;
   ByteQueue output;
+  TlsBuffers buffers;
 
   /// Another reference to the BIO, for a new SSL.
   BIO* share() noexcept;

@@ -69,7 +69,17 @@ void TlsStream::begin() {
 }
 
 TlsStream::~TlsStream() {
+  if (bufferPlace != TlsBuffers::kNowhere) TlsIo::ofThisThread().buffers.forget(*this);
   SSL_free(ssl_);
+}
+
+void TlsStream::keepBuffers(bool keeps) noexcept {
+  if (keeps) {
+    SSL_clear_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+  } else {
+    SSL_set_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+    SSL_free_buffers(ssl_);
+  }
 }
 
 bool TlsStream::isServer() const noexcept {
@@ -152,7 +162,7 @@ std::string TlsStream::checkPeer() const {
 }
 
 TlsStream::Decrypted TlsStream::read(char* to, std::size_t room) {
-  const Decrypted read = call([&] {
+  return call([&] {
     auto& io = TlsIo::ofThisThread();
     hasRead_ = hasRead_ || !io.input.empty();
     Decrypted result;
@@ -173,9 +183,6 @@ TlsStream::Decrypted TlsStream::read(char* to, std::size_t room) {
       }
     }
   });
-  // OpenSSL takes a write buffer to read them, which only the next write would free.
-  if (std::exchange(hasNewTicket_, false)) SSL_free_buffers(ssl_);
-  return read;
 }
 
 bool TlsStream::encrypt(const char* data, std::size_t size) {
@@ -257,7 +264,6 @@ bool TlsStream::accepts(int fault, X509* certificate) noexcept {
 
 bool TlsStream::keepSession(SSL_SESSION* session) noexcept {
   if (server_.empty()) return false;
-  hasNewTicket_ = true;
   try {
     context_->remember(server_, session);
     return true;

@@ -14,6 +14,7 @@
 
 #include "byte_queue.h"
 #include "ssl_info.h"
+#include "tls_buffers.h"
 
 struct iovec;
 struct ssl_session_st;
@@ -84,6 +85,11 @@ class TlsStream {
   /// Tells the peer that no more follows. False: it was told before, or cannot be.
   bool endOutput() noexcept;
 
+  /// Whether OpenSSL keeps its buffers between records; it does not from the start on.
+  void keepBuffers(bool keeps) noexcept;
+  /// Where TlsBuffers has this stream.
+  std::uint8_t bufferPlace = TlsBuffers::kNowhere;
+
   /// In words; empty unless something has failed.
   const std::string& failure() const noexcept { return failure_; }
   /// Nothing before it is open.
@@ -119,7 +125,6 @@ class TlsStream {
   bool isFresh_ = true;
   bool isOpen_ = false;
   bool hasRead_ = false;
-  bool hasNewTicket_ = false;
   bool hasEnded_ = false;
   bool hasEndedOutput_ = false;
 };

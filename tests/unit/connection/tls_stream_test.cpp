@@ -8,76 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "../../support/certificates.h"
-#include "connection/tls_context.h"
+#include "../../support/tls_ends.h"
 #include "connection/tls_io.h"
 #include "connection/tls_words.h"
 
 using namespace testing;
-using Workerman::SslOptions;
-using Workerman::Connection::detail::TlsContext;
 using Workerman::Connection::detail::TlsIo;
 using Workerman::Connection::detail::TlsStream;
 using Outcome = TlsStream::Outcome;
 
 namespace {
-
-std::string takeOutput() {
-  auto& output = TlsIo::ofThisThread().output;
-  const std::string taken(output.view());
-  output.clear();
-  return taken;
-}
-
-/// Both ends of a connection, and what is on its way between them.
-struct Ends {
-  Certificates certificates;
-  std::shared_ptr<TlsContext> ofServer =
-      std::make_shared<TlsContext>(TlsContext::Role::Server, SslOptions{.local_cert = certificates.issue()});
-  std::shared_ptr<TlsContext> ofClient =
-      std::make_shared<TlsContext>(TlsContext::Role::Client, SslOptions{.cafile = certificates.cafile});
-  TlsStream server{ofServer};
-  TlsStream client{ofClient, "localhost", "localhost:443"};
-
-  /// Until both are open; each flight arrives in pieces of `size` bytes.
-  void open(std::size_t size = 1 << 20) {
-    REQUIRE(client.handshake() == Outcome::NeedsInput);
-    std::string toServer = takeOutput();
-    std::string toClient = carry(server, toServer, size);
-    toServer = carry(client, toClient, size);
-    CHECK(client.isOpen());
-    toClient = carry(server, toServer, size);
-    CHECK(server.isOpen());
-    // The tickets.
-    CHECK(received(client, toClient, size) == "");
-  }
-  static std::string carry(TlsStream& to, std::string_view flight, std::size_t size) {
-    std::string answer;
-    auto outcome = Outcome::NeedsInput;
-    for (; !flight.empty() && outcome == Outcome::NeedsInput; flight.remove_prefix(std::min(size, flight.size()))) {
-      to.feed(flight.substr(0, size));
-      outcome = to.handshake();
-      answer += takeOutput();
-    }
-    CHECK(outcome != Outcome::Failed);
-    return answer;
-  }
-  /// What `to` makes of the bytes, read in steps of `room`.
-  static std::string received(TlsStream& to, std::string_view bytes, std::size_t size, std::size_t room = 1 << 16,
-                              Outcome* last = nullptr) {
-    std::string text, buffer(room, '\0');
-    for (; !bytes.empty(); bytes.remove_prefix(std::min(size, bytes.size()))) {
-      to.feed(bytes.substr(0, size));
-      TlsStream::Decrypted result;
-      do {
-        result = to.read(buffer.data(), buffer.size());
-        text.append(buffer, 0, result.size);
-        if (last != nullptr) *last = result.outcome;
-      } while (result.outcome == Outcome::Full);
-    }
-    return text;
-  }
-};
 
 /// The lengths of the records.
 std::vector<std::size_t> recordsOf(std::string_view bytes) {
