@@ -10,10 +10,10 @@
 #include "../core/worker.h"
 #include "connector.h"
 #include "loop_io.h"
-#include "proxy.h"
+#include "proxy/proxy.h"
 #include "socket.h"
-#include "tls_context.h"
-#include "tls_stream.h"
+#include "tls/tls_context.h"
+#include "tls/tls_stream.h"
 
 namespace Workerman::Connection {
 

@@ -10,7 +10,7 @@
 #include "../core/loop_timer.h"
 #include "../core/poll_handle.h"
 #include "connector_client.h"
-#include "proxy.h"
+#include "proxy/proxy.h"
 #include "resolver.h"
 #include "socket.h"
 

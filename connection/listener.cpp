@@ -20,10 +20,10 @@
 #include "datagram.h"
 #include "loop_io.h"
 #include "protocol_registry.h"
+#include "proxy/trusted_proxies.h"
 #include "tcp_connection.h"
 #include "tcp_listener.h"
-#include "tls_context.h"
-#include "trusted_proxies.h"
+#include "tls/tls_context.h"
 #include "udp_listener.h"
 
 namespace Workerman::detail {

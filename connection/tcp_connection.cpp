@@ -15,7 +15,7 @@
 #include "loop_io.h"
 #include "socket.h"
 #include "tcp_rare.h"
-#include "tls_stream.h"
+#include "tls/tls_stream.h"
 
 namespace Workerman::Connection {
 

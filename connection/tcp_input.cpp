@@ -8,8 +8,8 @@
 #include "loop_io.h"
 #include "socket.h"
 #include "tcp_connection.h"
-#include "tls_io.h"
-#include "tls_stream.h"
+#include "tls/tls_io.h"
+#include "tls/tls_stream.h"
 
 namespace Workerman::Connection {
 

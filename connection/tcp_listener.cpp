@@ -10,7 +10,7 @@
 #include "../core/worker.h"
 #include "connection_limits.h"
 #include "tcp_connection.h"
-#include "tls_stream.h"
+#include "tls/tls_stream.h"
 
 namespace Workerman::Connection::detail {
 

@@ -11,9 +11,9 @@
 #include "../core/poll_handle.h"
 #include "connection_limits.h"
 #include "protocol.h"
-#include "proxy_gate.h"
+#include "proxy/proxy_gate.h"
 #include "socket.h"
-#include "tls_context.h"
+#include "tls/tls_context.h"
 
 namespace Workerman::Connection::detail {
 

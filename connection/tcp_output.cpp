@@ -12,7 +12,7 @@
 #include "socket.h"
 #include "tcp_connection.h"
 #include "tcp_cork.h"
-#include "tls_stream.h"
+#include "tls/tls_stream.h"
 
 namespace Workerman::Connection {
 

@@ -12,8 +12,8 @@
 #include "connection_limits.h"
 #include "socket.h"
 #include "tcp_connection.h"
-#include "tls_io.h"
-#include "tls_stream.h"
+#include "tls/tls_io.h"
+#include "tls/tls_stream.h"
 
 namespace Workerman::Connection {
 namespace {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "fwd.h"
-#include "inherited_sockets.h"
 #include "message.h"
-#include "status_report.h"
+#include "process/inherited_sockets.h"
+#include "process/status_report.h"
 
 namespace Workerman::detail {
 

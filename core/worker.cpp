@@ -6,12 +6,12 @@
 #include <stdexcept>
 #include <utility>
 
-#include "command_line.h"
-#include "commands.h"
 #include "exceptions.h"
 #include "listener.h"
 #include "log.h"
-#include "master.h"
+#include "process/command_line.h"
+#include "process/commands.h"
+#include "process/master.h"
 #include "runtime.h"
 
 namespace Workerman {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "connection/proxy.h"
+#include "connection/proxy/proxy.h"
 
 using Workerman::Connection::detail::ProxyHandshake;
 using What = ProxyHandshake::Step::What;

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "connection/proxy_header.h"
+#include "connection/proxy/proxy_header.h"
 
 using Workerman::Connection::detail::kLongestProxyBody;
 using Workerman::Connection::detail::kProxyHeadSize;

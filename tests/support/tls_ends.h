@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "certificates.h"
-#include "connection/tls_context.h"
-#include "connection/tls_io.h"
-#include "connection/tls_stream.h"
+#include "connection/tls/tls_context.h"
+#include "connection/tls/tls_io.h"
+#include "connection/tls/tls_stream.h"
 
 namespace testing {
 

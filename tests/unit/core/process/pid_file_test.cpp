@@ -1,0 +1,337 @@
+#include "core/process/pid_file.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace detail = Workerman::detail;
+namespace fs = std::filesystem;
+using detail::PidFile;
+using detail::PidFileError;
+using Cause = PidFileError::Cause;
+
+namespace {
+
+struct Folder {
+  Folder() {
+    char name[] = "/tmp/workerman-pid-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    path = name;
+    file = path + "/app.pid";
+  }
+  ~Folder() {
+    ::chmod(path.c_str(), 0755);
+    fs::remove_all(path);
+  }
+  void write(const std::string& text) const { std::ofstream(file) << text; }
+  std::string contents() const {
+    std::ifstream in(file);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  std::string path, file;
+};
+
+/// As somebody who is not root, whom permissions do not stop.
+struct AsNobody {
+  AsNobody() {
+    if (::geteuid() == 0) REQUIRE(::seteuid(65534) == 0);
+  }
+  ~AsNobody() {
+    if (::getuid() == 0) CHECK(::seteuid(0) == 0);
+  }
+};
+
+/// Runs `fn` in a forked child and gives its exit status.
+template <class Fn>
+int inChild(Fn&& fn) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(fn());
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// What take() says; empty if it succeeds.
+std::string refusal(const std::string& path, Cause cause) {
+  try {
+    PidFile::take(path).remove();
+    return {};
+  } catch (const PidFileError& error) {
+    CHECK(error.cause() == cause);
+    return error.what();
+  }
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "pid file: holds the pid and nothing else, and goes with its owner (Workerman manual: worker/pid-file)") {
+  const Folder folder;
+  CHECK(detail::findMaster(folder.file).pid == 0);
+  PidFile file = PidFile::take(folder.file);
+  CHECK(folder.contents() == std::to_string(::getpid()));
+  CHECK(file.stalePid() == 0);
+  struct stat status {};
+  REQUIRE(::stat(folder.file.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777 & ~0644) == 0);
+  CHECK((::fcntl(file.fd(), F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK(detail::findMaster(folder.file).pid == ::getpid());
+  file.remove();
+  CHECK_FALSE(fs::exists(folder.file));
+  CHECK(detail::findMaster(folder.file).why == "there is no pid file " + folder.file);
+}
+
+TEST_CASE("pid file: a second start is refused, with the pid that runs") {
+  const Folder folder;
+  const PidFile file = PidFile::take(folder.file);
+  const std::string said = refusal(folder.file, Cause::Running);
+  CHECK(contains(said, "already running as pid " + std::to_string(::getpid())));
+  CHECK(folder.contents() == std::to_string(::getpid()));
+}
+
+TEST_CASE("pid file: a stale one is taken over, even if its pid is a living process of today") {
+  const Folder folder;
+  const std::string parent = std::to_string(::getppid());
+  for (const std::string& text : {parent, parent + "\n", std::string("2147483647"), std::string()}) {
+    CAPTURE(text);
+    folder.write(text);
+    const detail::RunningMaster nobody = detail::findMaster(folder.file);
+    CHECK(nobody.pid == 0);
+    CHECK_FALSE(nobody.isLocked);
+    CHECK(contains(nobody.why, text.empty() ? "is empty" : "left over from pid"));
+    PidFile file = PidFile::take(folder.file);
+    CHECK(file.stalePid() == (text.empty() ? 0 : std::stoi(text)));
+    CHECK(folder.contents() == std::to_string(::getpid()));
+    file.remove();
+  }
+}
+
+TEST_CASE("pid file: what is no pid file is left as it is") {
+  const Folder folder;
+  for (const char* text : {"server { listen 80; }", "12a", "-5", "0", "1 2", "99999999999999999999"}) {
+    CAPTURE(text);
+    folder.write(text);
+    CHECK(contains(refusal(folder.file, Cause::Foreign), "is not a pid file"));
+    CHECK(folder.contents() == text);
+    CHECK(detail::findMaster(folder.file).why == folder.file + " is not a pid file");
+  }
+}
+
+TEST_CASE("pid file: something else in its place is named and left") {
+  const Folder folder;
+  SUBCASE("a directory") {
+    fs::create_directory(folder.file);
+    CHECK(contains(refusal(folder.file, Cause::Foreign), "a directory is in the place of"));
+    CHECK(fs::is_directory(folder.file));
+    CHECK(detail::findMaster(folder.file).pid == 0);
+  }
+  SUBCASE("a symbolic link") {
+    const std::string target = folder.path + "/precious";
+    fs::create_symlink(target, folder.file);
+    CHECK(contains(refusal(folder.file, Cause::Foreign), "a symbolic link is in the place of"));
+    CHECK_FALSE(fs::exists(target));
+  }
+  SUBCASE("a fifo, without waiting for its other end") {
+    REQUIRE(::mkfifo(folder.file.c_str(), 0600) == 0);
+    CHECK(contains(refusal(folder.file, Cause::Foreign), "not a file"));
+    CHECK(detail::findMaster(folder.file).pid == 0);
+  }
+  SUBCASE("no such folder") {
+    CHECK(contains(refusal(folder.path + "/none/app.pid", Cause::Failed), "No such file or directory"));
+  }
+}
+
+TEST_CASE("pid file: a directory that may not be written is named") {
+  const Folder folder;
+  ::chmod(folder.path.c_str(), 0555);
+  const AsNobody nobody;
+  CHECK(contains(refusal(folder.file, Cause::NotPermitted), "cannot make the pid file " + folder.file));
+}
+
+TEST_CASE("pid file: another user hears who runs, or whose file it is") {
+  const Folder folder;
+  ::chmod(folder.path.c_str(), 0755);
+  if (::getuid() != 0) return;
+  SUBCASE("while the master runs") {
+    const PidFile file = PidFile::take(folder.file);
+    const AsNobody nobody;
+    CHECK(contains(refusal(folder.file, Cause::Running), std::to_string(::getpid()) + " of user root"));
+  }
+  SUBCASE("left over") {
+    folder.write("12345");
+    const AsNobody nobody;
+    CHECK(contains(refusal(folder.file, Cause::NotPermitted), "of user root: Permission denied"));
+    CHECK(folder.contents() == "12345");
+  }
+  SUBCASE("not even readable") {
+    folder.write("12345");
+    ::chmod(folder.file.c_str(), 0600);
+    const AsNobody nobody;
+    CHECK(contains(refusal(folder.file, Cause::NotPermitted), "Permission denied"));
+    CHECK(contains(detail::findMaster(folder.file).why, "cannot read the pid file"));
+  }
+}
+
+TEST_CASE("pid file: a disk without space is named, and no empty file stays") {
+  const Folder folder;
+  bool wasStale = false;
+  SUBCASE("new") {
+    wasStale = false;
+  }
+  SUBCASE("stale") {
+    wasStale = true;
+  }
+  if (wasStale) folder.write("12345");
+  // A file size limit of nothing stands in for the full disk.
+  const int status = inChild([&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    try {
+      PidFile::take(folder.file);
+      return 1;
+    } catch (const PidFileError& error) {
+      return error.cause() == Cause::Failed && contains(error.what(), "cannot write the pid file") ? 0 : 2;
+    }
+  });
+  CHECK(status == 0);
+  CHECK(fs::exists(folder.file) == wasStale);
+  if (wasStale) CHECK(folder.contents() == "12345");
+}
+
+TEST_CASE("pid file: the lock ends with the master, although a child was forked from it") {
+  const Folder folder;
+  int ends[2], hold[2];
+  REQUIRE(::pipe(ends) == 0);
+  REQUIRE(::pipe(hold) == 0);
+  const pid_t master = ::fork();
+  if (master == 0) {
+    ::close(hold[1]);
+    PidFile file = PidFile::take(folder.file);
+    char byte = 'w';
+    if (::fork() == 0) {
+      file.leaveToMaster();
+      if (::write(ends[1], &byte, 1) != 1) ::_exit(1);
+    }
+    ::_exit(::read(hold[0], &byte, 1) == 0 ? 0 : 1);  // Until the test is over.
+  }
+  char byte = 0;
+  REQUIRE(::read(ends[0], &byte, 1) == 1);
+  CHECK(detail::findMaster(folder.file).pid == master);
+  ::kill(master, SIGKILL);
+  ::waitpid(master, nullptr, 0);
+  const detail::RunningMaster nobody = detail::findMaster(folder.file);
+  CHECK(nobody.pid == 0);
+  CHECK(contains(nobody.why, "left over from pid " + std::to_string(master)));
+  PidFile file = PidFile::take(folder.file);
+  CHECK(file.stalePid() == master);
+  file.remove();
+  for (const int fd : {ends[0], ends[1], hold[0], hold[1]}) ::close(fd);
+}
+
+TEST_CASE("pid file: of many starts at once exactly one wins") {
+  const Folder folder;
+  constexpr int kStarts = 12;
+  int gate[2], verdicts[2], hold[2];
+  REQUIRE(::pipe(gate) == 0);
+  REQUIRE(::pipe(verdicts) == 0);
+  REQUIRE(::pipe(hold) == 0);
+  std::string stale;
+  SUBCASE("without a file") {}
+  SUBCASE("over a stale one") {
+    stale = "12345";
+  }
+  if (!stale.empty()) folder.write(stale);
+  for (int i = 0; i < kStarts; ++i) {
+    if (::fork() != 0) continue;
+    ::close(gate[1]);
+    ::close(hold[1]);
+    char byte = 0;
+    if (::read(gate[0], &byte, 1) != 0) ::_exit(1);
+    char verdict = 'l';
+    try {
+      const PidFile file = PidFile::take(folder.file);
+      verdict = 'w';
+      if (::write(verdicts[1], &verdict, 1) == 1 && ::read(hold[0], &byte, 1) == 0) ::_exit(0);
+    } catch (const PidFileError& error) {
+      if (error.cause() != Cause::Running) verdict = 'e';
+      if (::write(verdicts[1], &verdict, 1) == 1) ::_exit(0);
+    }
+    ::_exit(1);
+  }
+  ::close(gate[1]);  // Go.
+  std::string all;
+  while (all.size() < kStarts) {
+    char byte = 0;
+    REQUIRE(::read(verdicts[0], &byte, 1) == 1);
+    all += byte;
+  }
+  CHECK(std::count(all.begin(), all.end(), 'w') == 1);
+  CHECK(std::count(all.begin(), all.end(), 'l') == kStarts - 1);
+  ::close(hold[1]);
+  for (int i = 0; i < kStarts; ++i) ::wait(nullptr);
+  for (const int fd : {gate[0], verdicts[0], verdicts[1], hold[0]}) ::close(fd);
+}
+
+TEST_CASE("pid file: only one's own is removed") {
+  const Folder folder;
+  PidFile file = PidFile::take(folder.file);
+  REQUIRE(::unlink(folder.file.c_str()) == 0);
+  folder.write("777");
+  CHECK_FALSE(file.restore());
+  file.remove();
+  CHECK(folder.contents() == "777");
+  CHECK(file.fd() == -1);
+}
+
+TEST_CASE("pid file: one that somebody deletes is put back, locked") {
+  const Folder folder;
+  PidFile file = PidFile::take(folder.file);
+  CHECK(file.restore());
+  REQUIRE(::unlink(folder.file.c_str()) == 0);
+  CHECK(file.restore());
+  CHECK(detail::findMaster(folder.file).pid == ::getpid());
+  CHECK(contains(refusal(folder.file, Cause::Running), "already running"));
+  file.remove();
+  CHECK_FALSE(file.restore());
+  CHECK_FALSE(fs::exists(folder.file));
+}
+
+TEST_CASE("pid file: what was taken before an exec is adopted by its descriptor") {
+  const Folder folder;
+  PidFile file = PidFile::take(folder.file);
+  const int kept = ::fcntl(file.fd(), F_DUPFD, 50);  // As if inherited: the same open file.
+  file.leaveToMaster();
+  CHECK(detail::findMaster(folder.file).pid == ::getpid());
+  PidFile adopted = PidFile::adopt(folder.file, kept);
+  CHECK((::fcntl(kept, F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK_THROWS_AS(PidFile::adopt(folder.file, 0), PidFileError);
+  CHECK_THROWS_AS(PidFile::adopt(folder.file, 999), PidFileError);
+  adopted.remove();
+  CHECK_FALSE(fs::exists(folder.file));
+}
+
+TEST_CASE("pid file: a master that cannot be seen is not mistaken for another process") {
+  const Folder folder;
+  const PidFile file = PidFile::take(folder.file);
+  folder.write("2147483646");  // As one reads it that was written in another container.
+  const detail::RunningMaster unseen = detail::findMaster(folder.file);
+  CHECK(unseen.pid == 0);
+  CHECK(unseen.isLocked);
+  CHECK(contains(unseen.why, "cannot be seen from here"));
+}
