@@ -248,8 +248,11 @@ std::size_t closeConnections(const Worker* worker, Closing how) {
   std::size_t accepted = 0;
   for (const auto& [id, connection] : ConnectionView(worker)) {
     const bool isOpen = connection->getStatus() == Connection::TcpConnection::STATUS_ESTABLISHED;
-    const auto* const spoken = isOpen ? connection->protocol.get() : nullptr;
-    if (isOpen && how != Closing::WhenFinished && connection->worker != nullptr) ++accepted;
+    const bool isAccepted = connection->worker != nullptr;
+    // An accepted one that is not open yet is in the midst of the TLS handshake.
+    const bool isOpening = isAccepted && connection->getStatus() == Connection::TcpConnection::STATUS_CONNECTING;
+    const auto* const spoken = isOpen || (isOpening && how == Closing::WhenFinished) ? connection->protocol.get() : nullptr;
+    if (isOpen && how != Closing::WhenFinished && isAccepted) ++accepted;
     if (how == Closing::AtOnce) {
       connection->destroy();
     } else if (how == Closing::WhenFinished) {

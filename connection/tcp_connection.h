@@ -241,8 +241,10 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// or lingerTimeout is over, then closes.
   void linger(bool shutdownWrite);
   /// From now on what is sent waits for the loop's next iteration, so that the
-  /// protocol's beforeWrite() can add to it what is to arrive with it. Not with TLS.
-  void holdOutput() noexcept { holdsOutput_ = tls_ == nullptr; }
+  /// protocol's beforeWrite() can add to it what is to arrive with it.
+  void holdOutput() noexcept { holdsOutput_ = true; }
+  /// Bytes have come that the protocol has not been given, or not in whole packages or records.
+  bool hasUnreadInput() const noexcept;
   /// Status CLOSING, while the protocol's good-bye is on its way; input goes on.
   void awaitGoodbye() noexcept;
   /// During receive(): a handle of this connection.
@@ -357,6 +359,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   std::size_t writeSome(const iovec* pieces, int count, int& error) noexcept;
   std::size_t writeEncrypted(const iovec* pieces, int count, int& error);
   bool encryptWaiting(int& error);
+  bool encryptSome(std::size_t limit, int& error);
   bool sendCiphertext(int& error);
   bool advanceHandshake();
   void tlsCutOff();

@@ -178,6 +178,10 @@ std::size_t TcpConnection::getRecvBufferQueueSize() const noexcept {
   return pump_ != nullptr ? pump_->size() : receiveQueue_.size();
 }
 
+bool TcpConnection::hasUnreadInput() const noexcept {
+  return getRecvBufferQueueSize() != 0 || detail::unreadBytes(fd_) != 0 || (tls_ && tls_->isAmidRecord());
+}
+
 void TcpConnection::pauseRecv() {
   isPaused_ = true;
   updateWatch();

@@ -12,6 +12,7 @@
 #include "socket.h"
 #include "tcp_connection.h"
 #include "tcp_cork.h"
+#include "tls/tls_io.h"
 #include "tls/tls_stream.h"
 
 namespace Workerman::Connection {
@@ -62,7 +63,7 @@ bool TcpConnection::transmitControl(std::string_view head, std::string_view body
 
 SendResult TcpConnection::push(const Parts& parts) {
   if (parts.total == 0) return SendResult::sent();
-  if (holdsOutput_) [[unlikely]] {
+  if (holdsOutput_ && !tls_) [[unlikely]] {
     flushOwnCork();
     enqueue(parts, 0);
     announceIfFull(sendQueue_.size());
@@ -193,6 +194,8 @@ void TcpConnection::writeQueued() {
   if (holdsOutput_) [[unlikely]] {
     if (const Protocol* spoken = protocol.get()) spoken->beforeWrite(*this);
     if (sendQueue_.empty()) return;
+    int error = 0;
+    if (tls_ && tls_->isOpen() && !encryptSome(detail::TlsIo::kRecord, error)) return lost(describeError(error));
   }
   const ssize_t written = detail::sendSome(fd_, sendQueue_.data(), sendQueue_.size());
   if (written < 0) {

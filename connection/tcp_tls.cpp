@@ -114,7 +114,7 @@ bool TcpConnection::sendCiphertext(int& error) {
   detail::ByteQueue& output = io.output;
   if (output.empty()) return true;
   std::size_t written = 0;
-  if (sendQueue_.empty()) {
+  if (sendQueue_.empty() && (!holdsOutput_ || isDestroying_)) {
     const ssize_t sent = detail::sendSome(fd_, output.data(), output.size());
     if (sent >= 0) {
       written = static_cast<std::size_t>(sent);
@@ -166,12 +166,19 @@ std::size_t TcpConnection::writeEncrypted(const iovec* pieces, int count, int& e
 /// Moves what waits for encryption on, as far as the socket takes it.
 bool TcpConnection::encryptWaiting(int& error) {
   while (!tls_->waiting.empty() && sendQueue_.empty()) {
-    const auto taken = tls_->write(tls_->waiting.view(), kBatch);
-    if (!sendCiphertext(error)) return false;
-    if (!taken) return error = EIO, false;
-    tls_->waiting.consume(*taken);
-    bytesWritten += static_cast<std::int64_t>(*taken);
+    if (!encryptSome(kBatch, error)) return false;
   }
+  return true;
+}
+
+/// Of what waits for encryption, `limit` bytes: behind what waits for the socket.
+bool TcpConnection::encryptSome(std::size_t limit, int& error) {
+  if (tls_->waiting.empty()) return true;
+  const auto taken = tls_->write(tls_->waiting.view(), limit);
+  if (!sendCiphertext(error)) return false;
+  if (!taken) return error = EIO, false;
+  tls_->waiting.consume(*taken);
+  bytesWritten += static_cast<std::int64_t>(*taken);
   return true;
 }
 

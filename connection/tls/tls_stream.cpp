@@ -86,6 +86,10 @@ bool TlsStream::isServer() const noexcept {
   return context_->isServer();
 }
 
+bool TlsStream::isAmidRecord() const noexcept {
+  return SSL_has_pending(ssl_) == 1;
+}
+
 bool TlsStream::awaitsTickets() const noexcept {
   return isOpen_ && !isServer() && !hasRead_ && SSL_version(ssl_) >= TLS1_3_VERSION;
 }

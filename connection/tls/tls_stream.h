@@ -61,6 +61,8 @@ class TlsStream {
   bool isFresh() const noexcept { return isFresh_; }
   /// read() has given Ended.
   bool hasEnded() const noexcept { return hasEnded_; }
+  /// A part of a record has come.
+  bool isAmidRecord() const noexcept;
   /// A client's: its server may be sending it tickets for later sessions, which
   /// it does unasked (RFC 8446 section 4.6.1).
   bool awaitsTickets() const noexcept;

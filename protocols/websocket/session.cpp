@@ -325,8 +325,7 @@ void Session::lookIfQuiet() {
 
 /// A message has come in part, or waits to be read.
 bool Session::isAmidInput() const noexcept {
-  return reader_.midMessage() || connection_.getRecvBufferQueueSize() != 0 ||
-         Connection::detail::unreadBytes(connection_.getSocket()) != 0;
+  return reader_.midMessage() || connection_.hasUnreadInput();
 }
 
 void Session::report(int code, std::string_view reason) {

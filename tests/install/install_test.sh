@@ -46,6 +46,7 @@ sed -n '/^```cpp$/,/^```$/p' "$source/README.md" | sed '1d; /^```$/,$d' >"$dir/r
 # sight: -H lists what gets included, a line for each.
 libraries='^\.+ .*(/(uv|llhttp)\.h|/openssl/.*|/nlohmann/json\.hpp)$'
 count=0
+flags=$(pkg-config --cflags workerman)
 cd "$dir/root$prefix/include" || fail 'no headers were installed'
 for header in $(find workerman -name '*.h' | sort); do
   echo "#include <$header>" >"$dir/alone.cpp"

@@ -7,6 +7,8 @@
 
 #include "core/runtime.h"
 #include "support/captured_stderr.h"
+#include "support/certificates.h"
+#include "support/tls_peer.h"
 #include "support/wire_echo.h"
 
 using namespace Workerman;
@@ -16,18 +18,40 @@ using Workerman::detail::Runtime;
 
 namespace {
 
-/// A worker that is told to finish, and plain sockets as its peers.
+/// OpenSSL's client between a peer and its socket.
+struct TlsLayer : WireLayer {
+  explicit TlsLayer(RawSocket socket) : tls(std::move(socket)) {}
+  void write(std::string_view bytes) override { tls.write(bytes); }
+  std::string read() override { return tls.read(); }
+
+  TlsPeer tls;
+};
+
+/// A worker that is told to finish, and plain sockets as its peers, or with TLS.
 struct Scene {
-  explicit Scene(const std::string& scheme, double limit = 2) {
+  explicit Scene(const std::string& scheme, double limit = 2, bool isTls = false) {
     Worker::stopTimeout = limit;
-    worker = listenOn(scheme);
+    SocketContext context;
+    if (isTls) {
+      certificates = std::make_unique<Certificates>();
+      context.ssl.local_cert = certificates->issue();
+    }
+    worker = std::make_shared<Worker>(scheme + "://127.0.0.1:0", context);
+    if (isTls) worker->transport = "ssl";
+    worker->listen();
     worker->onMessage = [](auto connection, auto data) { connection->send(data); };
     worker->onWorkerStop = [this] { CHECK(closed == 0); };
     worker->onClose = [this] { ++closed; };
   }
   ~Scene() { Worker::stopTimeout = 2; }
 
-  WirePeer connect() { return WirePeer(connectRaw(worker->getListenPort()), Role::Client); }
+  WirePeer connect() {
+    RawSocket socket = connectRaw(worker->getListenPort());
+    if (!certificates) return WirePeer(std::move(socket), Role::Client);
+    auto layer = std::make_unique<TlsLayer>(std::move(socket));
+    CHECK(until([&] { return layer->tls.handshake(); }));
+    return WirePeer(std::move(layer), Role::Client);
+  }
   /// A peer whose websocket is open.
   WirePeer open() {
     WirePeer peer = connect();
@@ -74,6 +98,7 @@ struct Scene {
   }
 
   LoopFixture fixture;
+  std::unique_ptr<Certificates> certificates;
   std::shared_ptr<Worker> worker;
   int closed = 0;
   std::chrono::steady_clock::time_point startedAt;
@@ -81,52 +106,65 @@ struct Scene {
 
 const std::string kGoingAway = wordFor(goodbye(1001));
 
+/// Runs it for websocket, without TLS and with.
+void withAndWithoutTls(const std::function<void(Scene&)>& test) {
+  for (const bool isTls : {false, true}) {
+    CAPTURE(isTls);
+    Scene scene("websocket", 2, isTls);
+    test(scene);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("finishing: what has arrived on a websocket is answered, then 1001") {
-  Scene scene("websocket");
-  WirePeer peer = scene.open();
-  peer.offer(text("one").bytes(Role::Client) + text("two").bytes(Role::Client));
-  scene.finish();
-  CHECK(scene.closes(peer));
-  CHECK(peer.words == Words{"text:one", "text:two", kGoingAway});
-  peer.offer(text("late").bytes(Role::Client) + goodbye(1001).bytes(Role::Client));
-  CHECK(scene.stops());
-  CHECK(scene.seconds() < 1.5);
-  peer.collect();
-  CHECK(peer.words.size() == 3);
+  withAndWithoutTls([](Scene& scene) {
+    WirePeer peer = scene.open();
+    peer.offer(text("one").bytes(Role::Client) + text("two").bytes(Role::Client));
+    scene.finish();
+    CHECK(scene.closes(peer));
+    CHECK(peer.words == Words{"text:one", "text:two", kGoingAway});
+    peer.offer(text("late").bytes(Role::Client) + goodbye(1001).bytes(Role::Client));
+    CHECK(scene.stops());
+    CHECK(scene.seconds() < 1.5);
+    peer.collect();
+    CHECK(peer.words.size() == 3);
+  });
 }
 
 TEST_CASE("finishing: a websocket that says something now and then is told 1001 with an answer") {
-  Scene scene("websocket");
-  WirePeer peer = scene.open();
-  scene.finish();
-  scene.until([&] { return scene.seconds() > 0.1; });
-  CHECK_FALSE(peer.collect());
-  peer.offer(text("one").bytes(Role::Client));
-  // The first bytes that come hold both.
-  CHECK(scene.until([&] { return peer.collect(), !peer.words.empty(); }));
-  CHECK(peer.words == Words{"text:one", kGoingAway});
+  withAndWithoutTls([](Scene& scene) {
+    WirePeer peer = scene.open();
+    scene.finish();
+    scene.until([&] { return scene.seconds() > 0.1; });
+    CHECK_FALSE(peer.collect());
+    peer.offer(text("one").bytes(Role::Client));
+    // The first bytes that come hold both.
+    CHECK(scene.until([&] { return peer.collect(), !peer.words.empty(); }));
+    CHECK(peer.words == Words{"text:one", kGoingAway});
+  });
 }
 
 TEST_CASE("finishing: long and compressed answers too come in front of the 1001") {
-  Scene scene("websocket");
-  const std::string longText(300000, 'x');
-  scene.worker->onMessage = [&](auto connection) { connection->send(longText); };
-  WirePeer peer = scene.open();
-  scene.finish();
-  peer.offer(text("one").bytes(Role::Client));
-  CHECK(scene.closes(peer));
-  CHECK(peer.words == Words{wordFor(0x81, longText), kGoingAway});
+  withAndWithoutTls([](Scene& scene) {
+    const std::string longText(300000, 'x');
+    scene.worker->onMessage = [&](auto connection) { connection->send(longText); };
+    WirePeer peer = scene.open();
+    scene.finish();
+    peer.offer(text("one").bytes(Role::Client));
+    CHECK(scene.closes(peer));
+    CHECK(peer.words == Words{wordFor(0x81, longText), kGoingAway});
+  });
 }
 
 TEST_CASE("finishing: a quiet websocket is told 1001 well before the time is over") {
-  Scene scene("websocket");
-  WirePeer quiet = scene.open(), pinging = scene.open();
-  scene.finish();
-  CHECK(scene.closes(quiet));
-  CHECK(quiet.words == Words{kGoingAway});
-  CHECK(scene.seconds() < 1.5);
+  withAndWithoutTls([](Scene& scene) {
+    WirePeer quiet = scene.open(), pinging = scene.open();
+    scene.finish();
+    CHECK(scene.closes(quiet));
+    CHECK(quiet.words == Words{kGoingAway});
+    CHECK(scene.seconds() < 1.5);
+  });
 }
 
 TEST_CASE("finishing: an answer that is still being made is waited for, but not for ever") {
@@ -146,19 +184,20 @@ TEST_CASE("finishing: an answer that is still being made is waited for, but not 
 }
 
 TEST_CASE("finishing: the rest of a message is waited for") {
-  Scene scene("websocket");
-  const std::string whole = text("in two parts").bytes(Role::Client);
-  WirePeer cut = scene.open(), fragmented = scene.open();
-  cut.offer(whole.substr(0, 8));
-  fragmented.offer(textStart("in two ").bytes(Role::Client));
-  scene.finish();
-  scene.until([&] { return scene.seconds() > 0.9; });
-  cut.offer(whole.substr(8));
-  fragmented.offer(last("parts").bytes(Role::Client));
-  for (WirePeer* const peer : {&cut, &fragmented}) {
-    CHECK(scene.closes(*peer));
-    CHECK(peer->words == Words{"text:in two parts", kGoingAway});
-  }
+  withAndWithoutTls([](Scene& scene) {
+    const std::string whole = text("in two parts").bytes(Role::Client);
+    WirePeer cut = scene.open(), fragmented = scene.open();
+    cut.offer(whole.substr(0, 8));
+    fragmented.offer(textStart("in two ").bytes(Role::Client));
+    scene.finish();
+    scene.until([&] { return scene.seconds() > 0.9; });
+    cut.offer(whole.substr(8));
+    fragmented.offer(last("parts").bytes(Role::Client));
+    for (WirePeer* const peer : {&cut, &fragmented}) {
+      CHECK(scene.closes(*peer));
+      CHECK(peer->words == Words{"text:in two parts", kGoingAway});
+    }
+  });
 }
 
 TEST_CASE("finishing: a websocket that is still opening opens, and its first message is answered") {
@@ -170,6 +209,40 @@ TEST_CASE("finishing: a websocket that is still opening opens, and its first mes
   CHECK(scene.until([&] { return peer.collect(), !peer.takeHead().empty(); }));
   peer.offer(text("first").bytes(Role::Client));
   CHECK(scene.closes(peer));
+  CHECK(peer.words == Words{"text:first", kGoingAway});
+}
+
+TEST_CASE("finishing: the rest of a record of TLS is waited for") {
+  Scene scene("websocket", 2, true);
+  auto layer = std::make_unique<TlsLayer>(connectRaw(scene.worker->getListenPort()));
+  TlsPeer& tls = layer->tls;
+  CHECK(scene.until([&] { return tls.handshake(); }));
+  WirePeer peer(std::move(layer), Role::Client);
+  peer.offer(upgradeRequest());
+  CHECK(scene.until([&] { return peer.collect(), !peer.takeHead().empty(); }));
+  const std::string question = text("in two parts").bytes(Role::Client);
+  SSL_write(tls.ssl, question.data(), static_cast<int>(question.size()));
+  const std::string record = tls.takeOutput();
+  tls.socket.send(record.substr(0, 10));
+  scene.finish();
+  scene.until([&] { return scene.seconds() > 0.9; });
+  CHECK_FALSE(peer.collect());
+  tls.socket.send(record.substr(10));
+  CHECK(scene.closes(peer));
+  CHECK(peer.words == Words{"text:in two parts", kGoingAway});
+}
+
+TEST_CASE("finishing: whose TLS handshake is not done yet can still say something") {
+  Scene scene("websocket", 2, true);
+  auto layer = std::make_unique<TlsLayer>(connectRaw(scene.worker->getListenPort()));
+  CHECK(scene.until([&] { return scene.worker->connections.size() == 1; }));
+  scene.finish();
+  CHECK(scene.until([&] { return layer->tls.handshake(); }));
+  WirePeer peer(std::move(layer), Role::Client);
+  peer.offer(upgradeRequest());
+  CHECK(scene.until([&] { return peer.collect(), !peer.takeHead().empty(); }));
+  peer.offer(text("first").bytes(Role::Client));
+  CHECK(scene.until([&] { return peer.collect(), !peer.words.empty(); }));
   CHECK(peer.words == Words{"text:first", kGoingAway});
 }
 

@@ -115,10 +115,19 @@ struct Words : std::vector<std::string> {
   }
 };
 
+/// What lies between a peer and its socket: TLS.
+struct WireLayer {
+  virtual ~WireLayer() = default;
+  virtual void write(std::string_view bytes) = 0;
+  /// What has arrived; nothing if there is nothing.
+  virtual std::string read() = 0;
+};
+
 /// The plain socket.
 class WirePeer {
  public:
   WirePeer() = default;
+  WirePeer(std::unique_ptr<WireLayer> layer, Role role) : layer_(std::move(layer)), role_(role) {}
   WirePeer(RawSocket socket, Role role) : socket_(std::move(socket)), role_(role) {
     const int on = 1;
     ::setsockopt(socket_.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -126,13 +135,15 @@ class WirePeer {
 
   /// Sends as much of `bytes` as there is room for; returns how much.
   std::size_t offer(std::string_view bytes) {
+    if (layer_) return layer_->write(bytes), bytes.size();
     const ssize_t sent = ::send(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent > 0 ? static_cast<std::size_t>(sent) : 0;
   }
   /// Takes what has arrived. True if there was anything.
   bool collect() {
-    if (!socket_) return false;
+    if (!socket_ && !layer_) return false;
     const std::size_t before = bytes_.size();
+    if (layer_) bytes_ += layer_->read();
     for (std::string piece; !(piece = socket_.receive(1 << 18)).empty();) bytes_ += piece;
     takeFrames();
     return bytes_.size() != before;
@@ -188,6 +199,7 @@ class WirePeer {
   }
 
   RawSocket socket_;
+  std::unique_ptr<WireLayer> layer_;
   Role role_ = Role::Client;
   bool isOpen_ = false;
   std::string bytes_;
