@@ -137,7 +137,7 @@ if $full; then
     run bench --suite bench
   fi
   if build tsan "${CXX_NAME:-g++}" -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread; then
-    run tsan --suite unit --suite integration --test-args '--test-case=*thread*,*post*' --timeout-multiplier 5
+    run tsan --suite unit --suite integration '--test-args=--test-case=*thread*,*post*' --timeout-multiplier 5
   fi
   if build fuzz clang++ -Dbuildtype=debugoptimized -Dfuzz=true -Db_lundef=false \
       -Db_sanitize=address,undefined "-Dcpp_args=$sanitizers" "-Dc_args=$sanitizers"; then

@@ -145,6 +145,19 @@ TEST_CASE("finishing: a websocket that says something now and then is told 1001 
   });
 }
 
+TEST_CASE("finishing: an answer that comes after the callback has the 1001 with it as well") {
+  withAndWithoutTls([](Scene& scene) {
+    scene.worker->onMessage = [](auto connection) {
+      Timer::delay(0.01, [connection] { connection->send("later"); });
+    };
+    WirePeer peer = scene.open();
+    scene.finish();
+    peer.offer(text("one").bytes(Role::Client));
+    CHECK(scene.until([&] { return peer.collect(), !peer.words.empty(); }));
+    CHECK(peer.words == Words{"text:later", kGoingAway});
+  });
+}
+
 TEST_CASE("finishing: long and compressed answers too come in front of the 1001") {
   withAndWithoutTls([](Scene& scene) {
     const std::string longText(300000, 'x');
