@@ -113,10 +113,11 @@ if build gcc "${CXX_NAME:-g++}" -Dbuildtype=release -Doptimization=2; then
 fi
 # The shared library is built here, so that one gets linked and tested too.
 asan_suites='--suite unit --suite integration --suite fuzz'
-targets='tests/unit_tests tests/integration_tests'
+fuzzers=
 for fuzzer in tests/fuzz/*_fuzz.cpp; do
-  targets="$targets tests/fuzz_$(basename "$fuzzer" _fuzz.cpp)"
+  fuzzers="$fuzzers tests/fuzz_$(basename "$fuzzer" _fuzz.cpp)"
 done
+targets="tests/unit_tests tests/integration_tests $fuzzers"
 if $full; then
   targets=
   asan_suites='--no-suite soak --no-suite browser --no-suite install --no-suite lint --no-suite compile'
@@ -136,9 +137,11 @@ if $full; then
   if build bench "${CXX_NAME:-g++}" -Dbuildtype=release -Dbench=true; then
     run bench --suite bench
   fi
+  targets='tests/unit_tests tests/integration_tests'
   if build tsan "${CXX_NAME:-g++}" -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread; then
     run tsan --suite unit --suite integration '--test-args=--test-case=*thread*,*post*' --timeout-multiplier 5
   fi
+  targets=$fuzzers
   if build fuzz clang++ -Dbuildtype=debugoptimized -Dfuzz=true -Db_lundef=false \
       -Db_sanitize=address,undefined "-Dcpp_args=$sanitizers" "-Dc_args=$sanitizers"; then
     run fuzz --suite fuzz
