@@ -17,6 +17,8 @@
 #include <string_view>
 #include <utility>
 
+#include "support/temporary_folder.h"
+
 using namespace Workerman::Connection::detail;
 
 namespace {
@@ -67,22 +69,6 @@ Pair connectedPair(const SocketAddress& address, const ListenOptions& options = 
 SocketAddress literal(std::string_view host, std::uint16_t port = 0) {
   return SocketAddress::fromLiteral(host, port).value();
 }
-
-/// A folder that is removed with the socket "s" in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() { REQUIRE(::mkdtemp(path_.data()) != nullptr); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    ::unlink(socket().c_str());
-    ::rmdir(path_.c_str());
-  }
-  std::string socket() const { return path_ + "/s"; }
-
- private:
-  std::string path_ = "/tmp/workerman_socket_test_XXXXXX";
-};
 
 }  // namespace
 
@@ -176,10 +162,11 @@ TEST_CASE("socket: connect, accept and both ends' addresses over IPv4 and IPv6")
 }
 
 TEST_CASE("socket: unix sockets; the client's unnamed end has no text (api.md)") {
-  const TemporaryFolder folder;
-  const Pair pair = connectedPair(SocketAddress::fromUnixPath(folder.socket()));
-  CHECK(localAddress(pair.listener.get()).text() == folder.socket());
-  CHECK(peerAddress(pair.client.get()).text() == folder.socket());
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.path + "/s";
+  const Pair pair = connectedPair(SocketAddress::fromUnixPath(path));
+  CHECK(localAddress(pair.listener.get()).text() == path);
+  CHECK(peerAddress(pair.client.get()).text() == path);
   CHECK(pair.peer.text().empty());
   CHECK(peerAddress(pair.server.get()).text().empty());
   setTcpOptions(pair.client.get());

@@ -9,6 +9,7 @@
 
 #include "support/child_process.h"
 #include "support/host_loop.h"
+#include "support/temporary_folder.h"
 
 using testing::ChildProcess;
 namespace fs = std::filesystem;
@@ -18,20 +19,15 @@ namespace {
 /// A copy of the program in a folder of its own, where it may leave its log file.
 struct Program {
   Program() {
-    char name[] = "/tmp/workerman-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    folder = name;
-    path = folder / "app";
     fs::copy_file(fs::read_symlink("/proc/self/exe").parent_path() / "test_app", path);
   }
-  ~Program() { fs::remove_all(folder); }
-
   std::string log(const std::string& name = "workerman.log") const {
     std::ifstream file(folder / name);
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  fs::path folder, path;
+  const testing::TemporaryFolder home;
+  const fs::path folder = home.path, path = folder / "app";
 };
 
 bool contains(const std::string& text, const std::string& part) {

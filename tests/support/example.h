@@ -13,28 +13,26 @@
 #include "child_process.h"
 #include "loop_fixture.h"
 #include "raw_peer.h"
+#include "temporary_folder.h"
 
 namespace testing {
 
 /// A copy of an example in a folder of its own, where its files may lie.
 class ExampleFolder {
  public:
-  explicit ExampleFolder(const std::string& name) {
+  explicit ExampleFolder(const std::string& name) : path(home_.path), program(path / name) {
     namespace fs = std::filesystem;
-    char folder[] = "/tmp/workerman-XXXXXX";
-    REQUIRE(::mkdtemp(folder) != nullptr);
-    path = folder;
-    program = path / name;
     const fs::path built = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "examples";
     for (const auto& file : {name, name + ".html"}) {
       if (fs::exists(built / file)) fs::copy_file(built / file, path / file);
     }
   }
-  ExampleFolder(const ExampleFolder&) = delete;
-  ExampleFolder& operator=(const ExampleFolder&) = delete;
-  ~ExampleFolder() { std::filesystem::remove_all(path); }
 
-  std::filesystem::path path, program;
+ private:
+  const TemporaryFolder home_;
+
+ public:
+  const std::filesystem::path path, program;
 };
 
 /// A running copy of an example.

@@ -19,6 +19,7 @@
 
 #include "child_process.h"
 #include "line_client.h"
+#include "temporary_folder.h"
 
 namespace testing {
 
@@ -45,18 +46,15 @@ inline bool becomesTrue(const std::function<bool()>& condition, double seconds =
 class ServiceFolder {
  public:
   ServiceFolder() {
-    char name[] = "/tmp/workerman-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-    program = path / "service";
     std::filesystem::copy_file(std::filesystem::read_symlink("/proc/self/exe").parent_path() / "test_service",
                                program);
   }
-  ServiceFolder(const ServiceFolder&) = delete;
-  ServiceFolder& operator=(const ServiceFolder&) = delete;
-  ~ServiceFolder() { std::filesystem::remove_all(path); }
 
-  std::filesystem::path path, program;
+ private:
+  const TemporaryFolder home_;
+
+ public:
+  const std::filesystem::path path = home_.path, program = path / "service";
 };
 
 /// A worker's process, as its line "start ID PID PORT" says.

@@ -17,33 +17,27 @@
 #include <thread>
 #include <vector>
 
+#include "support/temporary_folder.h"
+
 namespace detail = Workerman::detail;
 
 namespace {
 
-/// A directory of its own, and the options put back at the end.
-struct LogFixture {
+/// A folder of its own, and the options put back at the end.
+struct LogFixture : testing::TemporaryFolder {
   LogFixture() {
-    char name[] = "/tmp/workerman-log-XXXXXX";
-    REQUIRE(mkdtemp(name));
-    directory = name;
-    file = directory + "/workerman.log";
     detail::logConfig() = {};
     detail::logConfig().daemonize = true;
     detail::logConfig().logFile = file;
   }
-  ~LogFixture() {
-    detail::logConfig() = {};
-    ::unlink(file.c_str());
-    ::rmdir(directory.c_str());
-  }
+  ~LogFixture() { detail::logConfig() = {}; }
 
   std::string contents() const {
     std::ifstream in(file);
     return {std::istreambuf_iterator<char>(in), {}};
   }
 
-  std::string directory, file;
+  const std::string file = path + "/workerman.log";
 };
 
 /// "2026-11-22 13:07:41 pid:12 text" -> "text", with the head checked.
@@ -168,35 +162,35 @@ TEST_CASE_FIXTURE(LogFixture, "log: lines of many writers stay whole") {
 }
 
 TEST_CASE_FIXTURE(LogFixture, "log: a file that cannot be written is left out") {
-  detail::logConfig().logFile = directory + "/missing/workerman.log";
+  detail::logConfig().logFile = path + "/missing/workerman.log";
   detail::log("hello");
   CHECK(::access(file.c_str(), F_OK) != 0);
-  CHECK(::access((directory + "/missing").c_str(), F_OK) != 0);
+  CHECK(::access((path + "/missing").c_str(), F_OK) != 0);
 }
 
 TEST_CASE_FIXTURE(LogFixture, "log: the file is made with its directories, or what is in its way is named") {
-  detail::logConfig().logFile = directory + "/new/folder/workerman.log";
+  detail::logConfig().logFile = path + "/new/folder/workerman.log";
   CHECK(detail::prepareLogFile().empty());
   detail::log("hello");
   CHECK(std::filesystem::file_size(detail::logConfig().logFile) > 6);
-  detail::logConfig().logFile = directory + "/new/folder";
+  detail::logConfig().logFile = path + "/new/folder";
   CHECK(detail::prepareLogFile() ==
-        "cannot write the log file " + directory + "/new/folder: Is a directory");
-  detail::logConfig().logFile = directory + "/new/folder/workerman.log/none";
+        "cannot write the log file " + path + "/new/folder: Is a directory");
+  detail::logConfig().logFile = path + "/new/folder/workerman.log/none";
   CHECK(detail::prepareLogFile().ends_with(": Not a directory"));
-  std::filesystem::remove_all(directory + "/new");
+  std::filesystem::remove_all(path + "/new");
 }
 
 TEST_CASE_FIXTURE(LogFixture, "log: a file that was kept takes the lines once its name is out of reach") {
   detail::keepLogFile();
   detail::log("by name");
-  std::filesystem::create_directory(directory + "/moved");
-  std::filesystem::rename(file, directory + "/moved/log");
+  std::filesystem::create_directory(path + "/moved");
+  std::filesystem::rename(file, path + "/moved/log");
   std::filesystem::create_directory(file);
   detail::log("kept");
   std::filesystem::remove(file);
-  std::filesystem::rename(directory + "/moved/log", file);
-  std::filesystem::remove(directory + "/moved");
+  std::filesystem::rename(path + "/moved/log", file);
+  std::filesystem::remove(path + "/moved");
   ::close(detail::logConfig().keptFile);
   CHECK(texts(contents()) == std::vector<std::string>{"by name", "kept"});
 }

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "../../../support/tls_ends.h"
 #include "core/event_loop.h"
+#include "support/tls_ends.h"
 
 using namespace testing;
 using Workerman::EventLoop;

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "../../../support/tls_ends.h"
 #include "connection/tls/tls_io.h"
 #include "connection/tls/tls_words.h"
+#include "support/tls_ends.h"
 
 using namespace testing;
 using Workerman::Connection::detail::TlsIo;

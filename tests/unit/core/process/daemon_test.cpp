@@ -16,39 +16,25 @@
 #include <string>
 #include <utility>
 
+#include "support/in_child.h"
+#include "support/temporary_folder.h"
+
 namespace detail = Workerman::detail;
 namespace fs = std::filesystem;
 
 namespace {
 
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/workerman-daemon-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
+struct Folder : testing::TemporaryFolder {
   std::string contents(const std::string& name) const {
     std::ifstream in(path + "/" + name);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  std::string path;
 };
 
 struct Pair {
   Pair() { REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0); }
   std::array<int, 2> ends{};
 };
-
-/// Runs `fn` in a forked child and gives its exit status.
-template <class Fn>
-int inChild(Fn&& fn) {
-  const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(fn());
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 }  // namespace
 
@@ -94,7 +80,7 @@ TEST_CASE(
     "daemon: output goes to the end of the file, input is empty (Workerman manual: worker/stdout-file)") {
   const Folder folder;
   std::ofstream(folder.path + "/out") << "before\n";
-  const int status = inChild([&] {
+  const int status = testing::inChild([&] {
     ::close(STDIN_FILENO);  // As a service manager may start us.
     detail::redirectStdio(folder.path + "/out");
     char byte = 0;

@@ -15,6 +15,9 @@
 #include <iterator>
 #include <string>
 
+#include "support/in_child.h"
+#include "support/temporary_folder.h"
+
 namespace detail = Workerman::detail;
 namespace fs = std::filesystem;
 using detail::PidFile;
@@ -23,23 +26,14 @@ using Cause = PidFileError::Cause;
 
 namespace {
 
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/workerman-pid-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-    file = path + "/app.pid";
-  }
-  ~Folder() {
-    ::chmod(path.c_str(), 0755);
-    fs::remove_all(path);
-  }
+struct Folder : testing::TemporaryFolder {
+  ~Folder() { ::chmod(path.c_str(), 0755); }
   void write(const std::string& text) const { std::ofstream(file) << text; }
   std::string contents() const {
     std::ifstream in(file);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  std::string path, file;
+  const std::string file = path + "/app.pid";
 };
 
 /// As somebody who is not root, whom permissions do not stop.
@@ -51,16 +45,6 @@ struct AsNobody {
     if (::getuid() == 0) CHECK(::seteuid(0) == 0);
   }
 };
-
-/// Runs `fn` in a forked child and gives its exit status.
-template <class Fn>
-int inChild(Fn&& fn) {
-  const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(fn());
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 /// What take() says; empty if it succeeds.
 std::string refusal(const std::string& path, Cause cause) {
@@ -198,7 +182,7 @@ TEST_CASE("pid file: a disk without space is named, and no empty file stays") {
   }
   if (wasStale) folder.write("12345");
   // A file size limit of nothing stands in for the full disk.
-  const int status = inChild([&] {
+  const int status = testing::inChild([&] {
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_FSIZE, &none);

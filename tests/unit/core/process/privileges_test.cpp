@@ -10,19 +10,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "support/in_child.h"
+
 namespace detail = Workerman::detail;
 
 namespace {
-
-/// Runs `fn` in a forked child and gives its exit status.
-template <class Fn>
-int inChild(Fn&& fn) {
-  const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(fn());
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 std::string whyNot(const detail::Identity& identity) {
   try {
@@ -52,14 +44,14 @@ TEST_CASE("privileges: without a name it is who runs the process, which always c
   CHECK(self.user == detail::currentUser());
   CHECK(self.uid == ::geteuid());
   CHECK(detail::canBecome(self));
-  CHECK(inChild([&] { return whyNot(self).empty() ? 0 : 1; }) == 0);
+  CHECK(testing::inChild([&] { return whyNot(self).empty() ? 0 : 1; }) == 0);
 }
 
 TEST_CASE("privileges: root becomes another user in every kind of id and in its groups, for good") {
   if (::geteuid() != 0) return;
   const detail::Identity nobody = detail::findIdentity("nobody", "daemon");
   CHECK(detail::canBecome(nobody));
-  const int status = inChild([&] {
+  const int status = testing::inChild([&] {
     const std::array<gid_t, 2> before{0, 4};
     if (::setgroups(before.size(), before.data()) != 0) return 1;
     if (!whyNot(nobody).empty()) return 2;
@@ -84,7 +76,7 @@ TEST_CASE("privileges: root becomes another user in every kind of id and in its 
 TEST_CASE("privileges: who is not root cannot become another user, and hears why") {
   const detail::Identity root = detail::findIdentity("root", "");
   const detail::Identity nobody = detail::findIdentity("nobody", "");
-  const int status = inChild([&] {
+  const int status = testing::inChild([&] {
     if (::geteuid() == 0 && !whyNot(nobody).empty()) return 1;
     if (detail::canBecome(root)) return 2;
     const std::string why = whyNot(root);
@@ -96,7 +88,7 @@ TEST_CASE("privileges: who is not root cannot become another user, and hears why
 TEST_CASE("privileges: a group alone can be changed by root, who stays root") {
   if (::geteuid() != 0) return;
   const detail::Identity identity = detail::findIdentity("", "daemon");
-  const int status = inChild(
+  const int status = testing::inChild(
       [&] { return whyNot(identity).empty() && ::getuid() == 0 && ::getegid() == identity.gid ? 0 : 1; });
   CHECK(status == 0);
 }

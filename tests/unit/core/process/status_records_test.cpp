@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "support/temporary_folder.h"
+
 namespace detail = Workerman::detail;
 namespace fs = std::filesystem;
 using detail::ConnectionStatus;
@@ -47,20 +49,13 @@ ConnectionStatus connection(int pid, std::uint64_t id) {
 
 constexpr const char* kPart = "\n{\"a\":1}";
 
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/workerman-status-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-    file = path + "/app.status";
-  }
-  ~Folder() { fs::remove_all(path); }
+struct Folder : testing::TemporaryFolder {
   std::size_t files() const {
     std::size_t count = 0;
     for ([[maybe_unused]] const auto& entry : fs::directory_iterator(path)) ++count;
     return count;
   }
-  std::string path, file;
+  const std::string file = path + "/app.status";
 };
 
 }  // namespace

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "support/temporary_folder.h"
+
 namespace detail = Workerman::detail;
 
 namespace {
@@ -60,16 +62,6 @@ bool isSame(const Endpoint& bound, const Endpoint& wanted) {
   return detail::isSameEndpoint(bound.get(), bound.size, wanted.get(), wanted.size);
 }
 
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/workerman-systemd-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
-
 int receiverAt(const Endpoint& endpoint) {
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   REQUIRE(::bind(fd, endpoint.get(), endpoint.size) == 0);
@@ -85,7 +77,7 @@ std::string received(int fd) {
 }  // namespace
 
 TEST_CASE("systemd: a message reaches the socket, by path and by abstract name (sd_notify(3))") {
-  const Folder folder;
+  const testing::TemporaryFolder folder;
   const std::string path = folder.path + "/notify";
   for (const bool isAbstract : {false, true}) {
     CAPTURE(isAbstract);
@@ -108,7 +100,7 @@ TEST_CASE("systemd: without anybody to tell nothing happens") {
 }
 
 TEST_CASE("systemd: NOTIFY_SOCKET names the socket, and a full one is not waited for") {
-  const Folder folder;
+  const testing::TemporaryFolder folder;
   const int fd = receiverAt(local(folder.path + "/notify"));
   ::setenv("NOTIFY_SOCKET", (folder.path + "/notify").c_str(), 1);
   int sent = 0;
@@ -178,7 +170,7 @@ TEST_CASE("systemd: a socket serves who wants its address") {
 }
 
 TEST_CASE("systemd: a socket is found by its type and address") {
-  const Folder folder;
+  const testing::TemporaryFolder folder;
   const Endpoint endpoint = local(folder.path + "/socket");
   std::array<int, 2> pair{};
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
