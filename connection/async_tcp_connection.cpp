@@ -50,7 +50,8 @@ AsyncTcpConnection::AsyncTcpConnection(std::string_view remoteAddress, SocketCon
   } else if (known->second == "udp") {
     throw std::invalid_argument("AsyncTcpConnection: udp:// is for AsyncUdpConnection");
   } else if (known->second == "sslv2" || known->second == "sslv3") {
-    throw std::invalid_argument("AsyncTcpConnection: " + address_.scheme + ":// is broken and gone; ssl:// is TLS");
+    throw std::invalid_argument("AsyncTcpConnection: " + address_.scheme +
+                                ":// is broken and gone; ssl:// is TLS");
   } else if (known->second == "tls") {
     transport = "ssl";
   } else {
@@ -67,12 +68,14 @@ std::uint16_t AsyncTcpConnection::targetPort() const {
 }
 
 void AsyncTcpConnection::connect() {
-  const bool isDown = status_ == STATUS_INITIAL || status_ == STATUS_CLOSED || (status_ == STATUS_CLOSING && fd_ < 0);
+  const bool isDown =
+      status_ == STATUS_INITIAL || status_ == STATUS_CLOSED || (status_ == STATUS_CLOSING && fd_ < 0);
   if (!isDown || Runtime::ofThisThread().isStopping()) return;
   if (isDestroying_) return reConnect(0);
   if (weak_from_this().expired()) {
     throw std::logic_error(
-        "connect(): no shared_ptr owns this connection; make it with std::make_shared<AsyncTcpConnection>(…)");
+        "connect(): no shared_ptr owns this connection; make it with "
+        "std::make_shared<AsyncTcpConnection>(…)");
   }
   eventLoop = Worker::getEventLoop();
   checkCallbackFits();
@@ -95,9 +98,10 @@ void AsyncTcpConnection::prepareTls() {
   if (!usesTls()) return tlsContext_.reset();
   const auto& options = socketContext_.ssl;
   if (address_.isUnix && options.verify_peer_name.value_or(true) && options.peer_name.empty()) {
-    throw std::runtime_error("connect " + getRemoteAddress() +
-                             ": TLS over a unix socket needs to be told which name to expect in the certificate: "
-                             "SocketContext{.ssl = {.peer_name = \"name\"}}");
+    throw std::runtime_error(
+        "connect " + getRemoteAddress() +
+        ": TLS over a unix socket needs to be told which name to expect in the certificate: "
+        "SocketContext{.ssl = {.peer_name = \"name\"}}");
   }
   try {
     tlsContext_ = detail::TlsContext::ofClient(socketContext_.ssl);
@@ -121,10 +125,12 @@ detail::ProxyHandshake AsyncTcpConnection::proxyHandshake(std::uint16_t port) co
   if (!proxySocks5.empty()) {
     return ProxyHandshake::socks5(address_.host, port, proxySocks5Username, proxySocks5Password);
   }
-  const bool isBasic = proxyAuthorization.empty() && !(proxyHttpUsername.empty() && proxyHttpPassword.empty());
+  const bool isBasic =
+      proxyAuthorization.empty() && !(proxyHttpUsername.empty() && proxyHttpPassword.empty());
   return ProxyHandshake::httpConnect(
       address_.host, port,
-      isBasic ? ProxyHandshake::basicAuthorization(proxyHttpUsername, proxyHttpPassword) : proxyAuthorization);
+      isBasic ? ProxyHandshake::basicAuthorization(proxyHttpUsername, proxyHttpPassword)
+              : proxyAuthorization);
 }
 
 void AsyncTcpConnection::startConnector() {
@@ -184,7 +190,8 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
   std::unique_ptr<detail::TlsStream> tls;
   try {
     if (tlsContext_) {
-      std::string server = address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
+      std::string server =
+          address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
       tls = std::make_unique<detail::TlsStream>(tlsContext_, address_.host, std::move(server));
     }
     adoptSocket(*eventLoop, socket.get());
@@ -211,7 +218,9 @@ void AsyncTcpConnection::secured() {
   }
 }
 
-void AsyncTcpConnection::handshakeFailed(std::string_view cause) { failConnect("TLS: " + std::string(cause)); }
+void AsyncTcpConnection::handshakeFailed(std::string_view cause) {
+  failConnect("TLS: " + std::string(cause));
+}
 
 void AsyncTcpConnection::established(std::string_view leftOver) {
   const int socket = fd_;
@@ -247,7 +256,9 @@ void AsyncTcpConnection::lost(std::string_view cause) {
   TcpConnection::lost(cause);
 }
 
-void AsyncTcpConnection::onConnectFailed(const std::string& cause) { failConnect(cause); }
+void AsyncTcpConnection::onConnectFailed(const std::string& cause) {
+  failConnect(cause);
+}
 
 void AsyncTcpConnection::failConnect(std::string_view cause) {
   const auto pin = shared_from_this();

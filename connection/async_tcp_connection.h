@@ -21,7 +21,7 @@ namespace detail {
 class Connector;
 class ProxyHandshake;
 class TlsContext;
-}
+}  // namespace detail
 
 /// @see Workerman manual: async-tcp-connection
 ///

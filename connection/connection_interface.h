@@ -83,8 +83,9 @@ class ConnectionInterface {
   }
   /// Numbers, characters and null are not text: format them first.
   template <class T>
-    requires(std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::nullptr_t>)
-  SendResult send(T, bool = false) = delete;
+  requires(std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::nullptr_t>) SendResult
+      send(T, bool = false)
+  = delete;
 
   /// Closes once everything sent has left. @see Workerman manual: tcp-connection/close
   void close() { closeAfterSending(); }
@@ -104,9 +105,10 @@ class ConnectionInterface {
   /// reason is cut at 123 bytes. @throws std::invalid_argument for a code that
   /// must not be sent, std::logic_error if this is no websocket.
   template <std::integral Code>
-    requires(!std::same_as<Code, bool> && !std::same_as<Code, char>)
-  void close(Code code, std::string_view reason = {}) {
-    closeWithCode(std::in_range<int>(code) ? static_cast<int>(code) : std::numeric_limits<int>::max(), reason);
+  requires(!std::same_as<Code, bool> && !std::same_as<Code, char>) void close(Code code,
+                                                                              std::string_view reason = {}) {
+    closeWithCode(std::in_range<int>(code) ? static_cast<int>(code) : std::numeric_limits<int>::max(),
+                  reason);
   }
 
   virtual std::string getRemoteIp() const = 0;

@@ -195,7 +195,8 @@ void ConnectionLimits::endOverdue() {
 
 /// Keeps the entries fewer than twice the connections that are opening.
 void ConnectionLimits::forgetOpened() {
-  std::erase_if(opening_, [this](const Opening& entry) { return stillOpening(worker_, entry.id) == nullptr; });
+  std::erase_if(opening_,
+                [this](const Opening& entry) { return stillOpening(worker_, entry.id) == nullptr; });
   openingLimit_ = opening_.size() * 2 + kOpeningSlack;
 }
 

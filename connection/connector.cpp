@@ -23,7 +23,9 @@ bool isConnectedToItself(int fd) {
   return local.isIp() && local.text() == peerAddress(fd).text();
 }
 
-std::string describe(int error) { return std::system_category().message(error); }
+std::string describe(int error) {
+  return std::system_category().message(error);
+}
 
 }  // namespace
 
@@ -77,7 +79,9 @@ std::string Connector::stage() const {
 }
 
 /// What is looked up: the proxy's name, if there is one.
-std::string Connector::name() const { return (target_.proxy ? "the proxy " : "") + target_.host; }
+std::string Connector::name() const {
+  return (target_.proxy ? "the proxy " : "") + target_.host;
+}
 
 std::string Connector::whereTo() const {
   if (!target_.unixPath.empty()) return target_.unixPath;

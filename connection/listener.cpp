@@ -38,7 +38,8 @@ using namespace Connection::detail;
 SocketAddress whereToListen(const Worker& worker, const Address& address) {
   if (address.isUnix) return SocketAddress::fromUnixPath(address.unixPath);
   const std::string host = address.hostWithZone();
-  if (const auto literal = SocketAddress::fromLiteral(host == "localhost" ? "127.0.0.1" : host, address.port)) {
+  if (const auto literal =
+          SocketAddress::fromLiteral(host == "localhost" ? "127.0.0.1" : host, address.port)) {
     return *literal;
   }
   throwCannotListen(worker, "'" + host + "' is no IP address");
@@ -55,7 +56,8 @@ FileDescriptor openListener(const Worker& worker, const Address& address) {
   // A socket's file that a crashed process left behind; a living one still answers.
   if (address.isUnix && isSocketFile(address.unixPath)) {
     FileDescriptor probe(openSocket(AF_UNIX, SOCK_STREAM));
-    if (probe && connectTo(probe.get(), where) != 0 && errno == ECONNREFUSED) ::unlink(address.unixPath.c_str());
+    if (probe && connectTo(probe.get(), where) != 0 && errno == ECONNREFUSED)
+      ::unlink(address.unixPath.c_str());
   }
   FileDescriptor socket(listenOn(where, {.backlog = options.backlog.value_or(Worker::DEFAULT_BACKLOG),
                                          .reusePort = worker.reusePort || options.so_reuseport,
@@ -67,9 +69,10 @@ FileDescriptor openListener(const Worker& worker, const Address& address) {
 FileDescriptor openDatagrams(const Worker& worker, const Address& address) {
   const auto& options = worker.socketContext().socket;
   const SocketAddress where = whereToListen(worker, address);
-  FileDescriptor socket(openDatagramSocket(where.family(), {.reusePort = worker.reusePort || options.so_reuseport,
-                                                            .broadcast = options.so_broadcast,
-                                                            .v6Only = options.ipv6_v6only}));
+  FileDescriptor socket(
+      openDatagramSocket(where.family(), {.reusePort = worker.reusePort || options.so_reuseport,
+                                          .broadcast = options.so_broadcast,
+                                          .v6Only = options.ipv6_v6only}));
   // Differs from Workerman: without SO_REUSEADDR, with which a second socket takes the port away unnoticed.
   if (!socket || ::bind(socket.get(), where.get(), where.length()) != 0) {
     throwCannotListen(worker, std::system_category().message(errno));
@@ -94,8 +97,9 @@ void checkCallbackFits(const Worker& worker, const Connection::Protocol* protoco
     throwCannotListen(worker, "onMessage names UdpConnectionPtr, but this is no udp:// worker");
   }
   if (isUdp && takes == HandleKind::tcp) {
-    throwCannotListen(worker, "onMessage takes TCP connections, which is what auto means on a Worker: "
-                              "declare UdpConnectionPtr or ConnectionPtr");
+    throwCannotListen(worker,
+                      "onMessage takes TCP connections, which is what auto means on a Worker: "
+                      "declare UdpConnectionPtr or ConnectionPtr");
   }
   const char* const refusal = isUdp && protocol != nullptr ? protocol->datagramRefusal() : nullptr;
   if (refusal != nullptr) throwCannotListen(worker, protocol->name() + ":// " + refusal);
@@ -169,7 +173,8 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
   const std::string& name = worker.socketName();
   const auto kind = worker.transport == "unix" ? AddressKind::Unix : AddressKind::Inet;
   Address address = parseListenAddress(name, kind);
-  if (name.find("://") == std::string::npos) throwCannotListen(worker, "it begins with no scheme, as in tcp://" + name);
+  if (name.find("://") == std::string::npos)
+    throwCannotListen(worker, "it begins with no scheme, as in tcp://" + name);
   if (!address.isUnix && address.port == 0 && !name.ends_with(":0")) {
     throwCannotListen(worker, "the port is missing; 0 asks for a free one");
   }
@@ -192,7 +197,7 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
     given = inherited->take(isUdp ? SOCK_DGRAM : SOCK_STREAM, where.get(), where.length());
   }
   const bool isNew = given.fd < 0;
-  FileDescriptor socket = !isNew ? adopt(worker, given.fd, isUdp)
+  FileDescriptor socket = !isNew  ? adopt(worker, given.fd, isUdp)
                           : isUdp ? openDatagrams(worker, address)
                                   : openListener(worker, address);
   const std::string ownFile = isNew || given.ownsFile ? address.unixPath : std::string();
@@ -207,11 +212,13 @@ std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop, OpenSock
   if (opened.isUdp) {
     return std::make_unique<UdpListener>(worker, loop, std::move(opened.descriptor), opened.protocol);
   }
-  return std::make_unique<TcpListener>(worker, loop, std::move(opened.descriptor), opened.takeFile(), opened.protocol,
-                                       opened.tls);
+  return std::make_unique<TcpListener>(worker, loop, std::move(opened.descriptor), opened.takeFile(),
+                                       opened.protocol, opened.tls);
 }
 
-std::size_t heldConnections() noexcept { return Connection::detail::heldConnections; }
+std::size_t heldConnections() noexcept {
+  return Connection::detail::heldConnections;
+}
 
 void countConnections(WorkerStatus& status) noexcept {
   const auto& counted = Connection::ConnectionInterface::statistics;
@@ -250,8 +257,10 @@ std::size_t closeConnections(const Worker* worker, Closing how) {
     const bool isOpen = connection->getStatus() == Connection::TcpConnection::STATUS_ESTABLISHED;
     const bool isAccepted = connection->worker != nullptr;
     // An accepted one that is not open yet is in the midst of the TLS handshake.
-    const bool isOpening = isAccepted && connection->getStatus() == Connection::TcpConnection::STATUS_CONNECTING;
-    const auto* const spoken = isOpen || (isOpening && how == Closing::WhenFinished) ? connection->protocol.get() : nullptr;
+    const bool isOpening =
+        isAccepted && connection->getStatus() == Connection::TcpConnection::STATUS_CONNECTING;
+    const auto* const spoken =
+        isOpen || (isOpening && how == Closing::WhenFinished) ? connection->protocol.get() : nullptr;
     if (isOpen && how != Closing::WhenFinished && isAccepted) ++accepted;
     if (how == Closing::AtOnce) {
       connection->destroy();
@@ -278,6 +287,8 @@ void disownConnections(const Worker& worker) noexcept {
   for (const auto& [id, connection] : worker.connections) connection->disown();
 }
 
-void attachConnections(EventLoop& loop) { LoopIo::ofThisThread().attachTo(loop); }
+void attachConnections(EventLoop& loop) {
+  LoopIo::ofThisThread().attachTo(loop);
+}
 
 }  // namespace Workerman::detail

@@ -37,7 +37,8 @@ class LoopIo {
   static constexpr std::size_t kCorkedMessage = 4096;
   /// …unless more are likely to follow, when this is the limit.
   static constexpr std::size_t kLongCorkedMessage = 24 * 1024;
-  /// How much of a package announced by the peer is given memory before it comes: a megabyte with its framing.
+  /// How much of a package announced by the peer is given memory before it comes: a megabyte with its
+  /// framing.
   static constexpr std::size_t kMostReserved = 1024 * 1024 + 4096;
 
   /// This thread's, made at the first call.
@@ -48,9 +49,7 @@ class LoopIo {
 
   char* receiveBuffer() noexcept { return memory_->received; }
   /// Room for one outgoing message in the making; good until the next call.
-  char* scratch(std::size_t size) {
-    return size <= kScratchSize ? memory_->scratch : largeScratch(size);
-  }
+  char* scratch(std::size_t size) { return size <= kScratchSize ? memory_->scratch : largeScratch(size); }
 
   /// Memory for the bytes of a large package that comes in pieces, kMostReserved of them: what another has
   /// left, or new. New each time, a megabyte is 256 page faults, which cost more than receiving it.

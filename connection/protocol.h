@@ -151,9 +151,7 @@ class Protocol {
   /// Says good-bye, with `code` -1 the usual one. True: the protocol closes the connection itself when the
   /// peer has answered or a time limit is over. False: nothing to say.
   /// @throws std::invalid_argument for a code that must not be sent.
-  virtual bool beginClose(TcpConnection&, int /*code*/, std::string_view /*reason*/) const {
-    return false;
-  }
+  virtual bool beginClose(TcpConnection&, int /*code*/, std::string_view /*reason*/) const { return false; }
   /// This process is about to end and lets its connections finish: says good-bye
   /// once nothing is under way, not waiting longer than `patience` seconds for a
   /// reply that the application makes. Without a good-bye the peer ends it.
@@ -170,7 +168,9 @@ class Protocol {
   /// @{
   /// Why this protocol cannot be spoken in datagrams, to stand behind its name;
   /// null if it can.
-  virtual const char* datagramRefusal() const noexcept { return "is spoken in streams, not in datagrams (udp)"; }
+  virtual const char* datagramRefusal() const noexcept {
+    return "is spoken in streams, not in datagrams (udp)";
+  }
   /// Takes one datagram apart and delivers its messages; what is incomplete in
   /// it is dropped, what is bad is refused. Must return when
   /// `connection.mayReceive()` is false.
@@ -182,7 +182,9 @@ class Protocol {
   /// @}
 
  private:
-  [[noreturn]] void throwNoDatagrams() const { throw std::invalid_argument(name_ + ":// " + datagramRefusal()); }
+  [[noreturn]] void throwNoDatagrams() const {
+    throw std::invalid_argument(name_ + ":// " + datagramRefusal());
+  }
 
   std::string name_;
 };

@@ -102,14 +102,16 @@ ssize_t sendParts(int fd, const iovec* parts, int count) noexcept;
 inline ssize_t sendSome(int fd, const void* data, std::size_t size) noexcept {
   for (;;) {
     const ssize_t sent = ::send(fd, data, size, MSG_NOSIGNAL);
-    if (sent >= 0 || errno != EINTR) [[likely]] return sent;
+    if (sent >= 0 || errno != EINTR) [[likely]]
+      return sent;
   }
 }
 /// Bytes read, 0 at the end; EINTR is retried.
 inline ssize_t recvSome(int fd, void* buffer, std::size_t size) noexcept {
   for (;;) {
     const ssize_t received = ::recv(fd, buffer, size, 0);
-    if (received >= 0 || errno != EINTR) [[likely]] return received;
+    if (received >= 0 || errno != EINTR) [[likely]]
+      return received;
   }
 }
 

@@ -135,7 +135,8 @@ void TcpConnection::closeAfterSending() {
   const Protocol* spoken = protocol.get();
   if (status_ == STATUS_ESTABLISHED && spoken && spoken->beginClose(*this, -1, {})) return;
   if (fd_ < 0) return;
-  // Input that comes to a closed socket resets it, and what the peer has not read yet is lost: the tickets would.
+  // Input that comes to a closed socket resets it, and what the peer has not read yet is lost: the tickets
+  // would.
   if (tls_ && tls_->awaitsTickets()) return linger(true);
   // Last bytes: what is corked goes now, and if the kernel takes it all there is nothing to wait for.
   if (!flushOwnCork() || sendQueue_.empty()) return destroyBecause({});
@@ -151,7 +152,8 @@ void TcpConnection::closeWithCode(int code, std::string_view reason) {
   sendPublished();
   if (status_ == STATUS_ESTABLISHED) {
     // -1 is what beginClose() takes for "the usual one".
-    if (code < 0) throw std::invalid_argument("close(" + std::to_string(code) + "): a close code is not negative");
+    if (code < 0)
+      throw std::invalid_argument("close(" + std::to_string(code) + "): a close code is not negative");
     if (spoken->beginClose(*this, code, reason)) return;
   }
   closeAfterSending();

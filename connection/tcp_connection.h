@@ -31,7 +31,7 @@ namespace detail {
 class LoopIo;
 class Subscriber;
 class TlsStream;
-}
+}  // namespace detail
 
 /// @see Workerman manual: tcp-connection
 ///
@@ -58,17 +58,17 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Each may be replaced or set to nullptr at any time, also while it runs.
   /// All are released on the final close.
   /// @{
-  ConnectionCallback onConnect;                        ///< the socket is connected
-  HandshakeCallback onWebSocketConnect;       ///< a websocket's handshake
-  HandshakeCallback onWebSocketConnected;     ///< a server's websocket is open
+  ConnectionCallback onConnect;            ///< the socket is connected
+  HandshakeCallback onWebSocketConnect;    ///< a websocket's handshake
+  HandshakeCallback onWebSocketConnected;  ///< a server's websocket is open
   ErrorCallback onWebSocketClose;          ///< (connection, code, reason), once, before onClose
-  PayloadCallback onWebSocketPing;            ///< (connection, payload); what it sends is the pong
-  PayloadCallback onWebSocketPong;            ///< (connection, payload)
-  MessageCallback onMessage;                        ///< (connection, data)
-  ConnectionCallback onClose;                            ///< the connection is closed, whoever did it
-  ErrorCallback onError;                            ///< (connection, code, message)
-  ConnectionCallback onBufferFull;                      ///< the send buffer has reached maxSendBufferSize
-  ConnectionCallback onBufferDrain;                     ///< the send buffer is empty again
+  PayloadCallback onWebSocketPing;         ///< (connection, payload); what it sends is the pong
+  PayloadCallback onWebSocketPong;         ///< (connection, payload)
+  MessageCallback onMessage;               ///< (connection, data)
+  ConnectionCallback onClose;              ///< the connection is closed, whoever did it
+  ErrorCallback onError;                   ///< (connection, code, message)
+  ConnectionCallback onBufferFull;         ///< the send buffer has reached maxSendBufferSize
+  ConnectionCallback onBufferDrain;        ///< the send buffer is empty again
   /// @}
 
   /// tcp, unix or ssl.
@@ -257,7 +257,8 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Sends what was published for this connection and still waits, so that it
   /// stays in front of what comes now.
   void sendPublished() noexcept {
-    if (rare_) [[unlikely]] catchUp();
+    if (rare_) [[unlikely]]
+      catchUp();
   }
   const detail::Subscriber* subscriber() const noexcept;
   /// Its worker is gone.

@@ -34,7 +34,8 @@ TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket,
       protocol_(protocol),
       tls_(std::move(tls)),
       rest_(loop) {
-  if (worker.proxyProtocol) gate_ = std::make_unique<ProxyGate>(worker, loop, static_cast<ProxyGateClient&>(*this));
+  if (worker.proxyProtocol)
+    gate_ = std::make_unique<ProxyGate>(worker, loop, static_cast<ProxyGateClient&>(*this));
   poll_.open(loop_, socket_.get(), &TcpListener::onPoll, this);
 }
 
@@ -57,7 +58,9 @@ void TcpListener::pause() noexcept {
   if (gate_) gate_->pause();
 }
 
-int TcpListener::port() const noexcept { return localAddress(socket_.get()).port(); }
+int TcpListener::port() const noexcept {
+  return localAddress(socket_.get()).port();
+}
 
 void TcpListener::onPoll(void* self, int) noexcept {
   auto& listener = *static_cast<TcpListener*>(self);

@@ -195,7 +195,8 @@ void TcpConnection::writeQueued() {
     if (const Protocol* spoken = protocol.get()) spoken->beforeWrite(*this);
     if (sendQueue_.empty()) return;
     int error = 0;
-    if (tls_ && tls_->isOpen() && !encryptSome(detail::TlsIo::kRecord, error)) return lost(describeError(error));
+    if (tls_ && tls_->isOpen() && !encryptSome(detail::TlsIo::kRecord, error))
+      return lost(describeError(error));
   }
   const ssize_t written = detail::sendSome(fd_, sendQueue_.data(), sendQueue_.size());
   if (written < 0) {
@@ -248,7 +249,9 @@ std::size_t TcpConnection::unsentBytes() const noexcept {
 }
 
 /// Where bytes wait that the connection has accepted.
-detail::ByteQueue& TcpConnection::unsent() noexcept { return tls_ && fd_ >= 0 ? tls_->waiting : sendQueue_; }
+detail::ByteQueue& TcpConnection::unsent() noexcept {
+  return tls_ && fd_ >= 0 ? tls_->waiting : sendQueue_;
+}
 
 std::size_t TcpConnection::getSendBufferQueueSize() const noexcept {
   return unsentBytes() + (protocolState_ ? protocolState_->pendingBytes() : 0);

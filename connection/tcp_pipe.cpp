@@ -23,11 +23,13 @@ void TcpConnection::pipe(const TcpConnectionPtr& dest) {
 }
 
 /// The peer has ended its stream. True: the other end of the pipe has been told, and what comes from there
-/// still goes to the peer. Differs from Workerman: there the end of either closes both, and cuts an answer off.
+/// still goes to the peer. Differs from Workerman: there the end of either closes both, and cuts an answer
+/// off.
 bool TcpConnection::endPiped() {
   if (!rare_ || status_ != STATUS_ESTABLISHED || protocol.get() != nullptr) return false;
   const TcpConnectionPtr dest = rare_->pipedTo.lock();
-  if (!dest || !dest->rare_ || dest->rare_->pipedTo.lock().get() != this || dest->protocol.get() != nullptr) return false;
+  if (!dest || !dest->rare_ || dest->rare_->pipedTo.lock().get() != this || dest->protocol.get() != nullptr)
+    return false;
   if (dest->status_ > STATUS_ESTABLISHED) return false;
   hasEnded_ = true;
   updateWatch();
@@ -42,7 +44,8 @@ void TcpConnection::endOutput() {
   if (status_ == STATUS_ESTABLISHED) sendFinIfDue();
 }
 
-/// The end of our own stream, once everything has left; both ended: closes. True: it is sent, this may be closed.
+/// The end of our own stream, once everything has left; both ended: closes. True: it is sent, this may be
+/// closed.
 bool TcpConnection::sendFinIfDue() {
   if (!outputEnds_ || !flushOwnCork() || !sendQueue_.empty()) return false;
   if (!sendFin()) return false;

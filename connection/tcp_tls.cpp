@@ -79,7 +79,8 @@ bool TcpConnection::advanceHandshake() {
     return false;
   }
   if (outcome != Outcome::Done) return false;
-  static_cast<void>(encryptWaiting(error));  // whoever reads next finds out as well that the socket has failed
+  static_cast<void>(
+      encryptWaiting(error));  // whoever reads next finds out as well that the socket has failed
   updateWatch();
   secured();
   return fd_ >= 0 && tls_;
@@ -195,7 +196,8 @@ bool TcpConnection::sendFin() {
   return true;
 }
 
-/// A last word before the socket is closed, if it can be said without waiting. In the middle of a record it cannot.
+/// A last word before the socket is closed, if it can be said without waiting. In the middle of a record it
+/// cannot.
 void TcpConnection::sayTlsGoodbye() noexcept {
   if (!tls_ || !sendQueue_.empty() || !tls_->endOutput()) return;
   detail::ByteQueue& output = detail::TlsIo::ofThisThread().output;
@@ -209,7 +211,8 @@ void TcpConnection::tlsCutOff() {
   hasEnded_ = true;
   // Nobody needs to hear of those who only look whether anybody listens.
   if (isInTlsHandshake() && tls_->isServer() && tls_->isFresh()) return destroyBecause({});
-  if (isInTlsHandshake()) return handshakeFailed("the peer has closed the connection during the TLS handshake");
+  if (isInTlsHandshake())
+    return handshakeFailed("the peer has closed the connection during the TLS handshake");
   constexpr std::string_view kCause = "the stream was cut off: the peer has closed it without close_notify";
   // Where the stream's end is the end of what it carries, a part passes for the whole.
   const TcpConnectionPtr pin = self_;

@@ -47,7 +47,8 @@ void tellBridge(Worker& worker, F&& tell) noexcept {
 void sendValue(TcpConnection& connection, Message data) {
   const Protocol* spoken = connection.protocol.get();
   if (spoken == nullptr) {
-    throw std::invalid_argument("a connection without a protocol sends text, not " + std::string(data.type->name));
+    throw std::invalid_argument("a connection without a protocol sends text, not " +
+                                std::string(data.type->name));
   }
   static_cast<void>(spoken->send(connection, data));
 }
@@ -61,7 +62,8 @@ void Published::sendTo(TcpConnection& connection) noexcept {
   try {
     const Protocol* const spoken = connection.protocol.get();
     if (spoken == nullptr) return static_cast<void>(connection.transmit({}, text_));
-    auto known = std::find_if(encoded_.begin(), encoded_.end(), [&](const Encoded& e) { return e.protocol == spoken; });
+    auto known = std::find_if(encoded_.begin(), encoded_.end(),
+                              [&](const Encoded& e) { return e.protocol == spoken; });
     if (known == encoded_.end()) known = encoded_.insert(known, {spoken, spoken->encodeForMany(text_)});
     static_cast<void>(known->bytes ? known->bytes->sendTo(connection) : spoken->sendText(connection, text_));
   } catch (...) {
@@ -82,7 +84,9 @@ std::size_t Subscriber::find(std::string_view topic) const noexcept {
   return i;
 }
 
-bool Subscriber::isSubscribed(std::string_view topic) const noexcept { return find(topic) != topics_.size(); }
+bool Subscriber::isSubscribed(std::string_view topic) const noexcept {
+  return find(topic) != topics_.size();
+}
 
 bool Subscriber::subscribe(std::string_view topic) {
   if (isSubscribed(topic)) return false;
@@ -153,7 +157,8 @@ std::size_t TopicHub::publish(std::string_view name, Message data, bool toBridge
   const auto text = textOf(worker_, data, storage);
   // Callbacks may destroy the worker: it is not looked at after this.
   const auto self = shared_from_this();
-  if (toBridge && text) tellBridge(worker_, [&](TopicBridge& bridge) { bridge.onPublish(worker_, name, *text); });
+  if (toBridge && text)
+    tellBridge(worker_, [&](TopicBridge& bridge) { bridge.onPublish(worker_, name, *text); });
   Topic* const topic = find(name);
   if (topic == nullptr) return 0;
   if (!text) return sendNow(*topic, data);
@@ -289,7 +294,8 @@ bool TcpConnection::subscribe(std::string_view topic) {
   if (status_ == STATUS_CLOSED || worker == nullptr) return false;
   auto& subscriber = rare().subscriber;
   if (!subscriber) {
-    subscriber = std::make_unique<detail::Subscriber>(static_cast<detail::TopicHub&>(worker->topics()), *this);
+    subscriber =
+        std::make_unique<detail::Subscriber>(static_cast<detail::TopicHub&>(worker->topics()), *this);
   }
   return subscriber->subscribe(topic);
 }

@@ -115,7 +115,9 @@ class TopicHub final : public Workerman::detail::Topics, public std::enable_shar
   };
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const noexcept {
+      return std::hash<std::string_view>{}(text);
+    }
   };
 
   Topic* find(std::string_view name) const;

@@ -244,7 +244,9 @@ constexpr auto tryAuto() {
 template <class F, class Handle>
 struct ParametersWithHandle : ParametersWithFirst<F, Handle> {};
 template <class F, class Handle>
-requires requires(typename ParametersWithFirst<F, Handle>::Type list) { startsWith<Handle&>(list); }
+requires requires(typename ParametersWithFirst<F, Handle>::Type list) {
+  startsWith<Handle&>(list);
+}
 struct ParametersWithHandle<F, Handle> : ParametersWithFirst<F, const Handle> {};
 
 /// The parameters of a generic callable `(auto connection, T data)`, or Unreadable for every other shape.

@@ -91,7 +91,8 @@ std::vector<ConnectionStatus> listConnections(const Worker& worker);
 enum class Closing {
   AtOnce,
   AfterSending,  ///< with a good-bye where the protocol has one, and what is queued
-  WhenFinished,  ///< with a good-bye, once nothing is under way, where the protocol has one; others end by themselves
+  WhenFinished,  ///< with a good-bye, once nothing is under way, where the protocol has one; others end by
+                 ///< themselves
 };
 
 /// Starts closing what `worker` accepted; null: all connections of this thread.

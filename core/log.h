@@ -13,7 +13,7 @@ struct LogConfig {
   std::uint64_t maxSize = 10 * 1024 * 1024;  ///< bytes; past it the older half goes; 0: no limit
   bool daemonize = false;                    ///< nothing to the terminal
   int keptFile = -1;                         ///< see keepLogFile()
-  bool embedded = false;                     ///< only stderr, and no file is touched; any thread: std::atomic_ref
+  bool embedded = false;  ///< only stderr, and no file is touched; any thread: std::atomic_ref
 };
 
 LogConfig& logConfig();

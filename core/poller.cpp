@@ -27,7 +27,8 @@ int fromEpoll(std::uint32_t events) noexcept {
 }  // namespace
 
 Poller* Poller::make(EventLoop& loop) {
-  std::unique_ptr<Poller, void (*)(Poller*)> poller(new Poller(loop), [](Poller* failed) { failed->detach(); });
+  std::unique_ptr<Poller, void (*)(Poller*)> poller(new Poller(loop),
+                                                    [](Poller* failed) { failed->detach(); });
   poller->epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   if (poller->epoll_ < 0) throw std::system_error(errno, std::system_category(), "cannot make an epoll set");
   const int error = poller->poll_.open(
@@ -64,7 +65,8 @@ void Poller::serve() noexcept {
     auto* const handle = static_cast<PollHandle*>(event.data.ptr);
     if (handle == nullptr) continue;
     // What a callback before this one has stopped waiting for is not told.
-    if (const int events = fromEpoll(event.events) & handle->watched_) handle->handler_(handle->owner_, events);
+    if (const int events = fromEpoll(event.events) & handle->watched_)
+      handle->handler_(handle->owner_, events);
   }
   ready_ = 0;
 }

@@ -52,9 +52,10 @@ void Runtime::start(uv_loop_t* host, const std::function<void(EventLoop&)>& prep
   // Stopped, with nothing left to wait for: only the last step is missing.
   if (phase_ == Phase::Stopping && finishes_ && !loop_->isDispatching()) finish();
   if (phase_ != Phase::Idle) {
-    throw std::logic_error(phase_ == Phase::Running
-                               ? "the workers of this thread run already; stopAll() ends them"
-                               : "the workers of this thread are still stopping: run the loop until they have");
+    throw std::logic_error(
+        phase_ == Phase::Running
+            ? "the workers of this thread run already; stopAll() ends them"
+            : "the workers of this thread are still stopping: run the loop until they have");
   }
   openLoop(host);
   try {

@@ -119,8 +119,12 @@ void Worker::runStopCallback() noexcept {
   }
 }
 
-int Worker::getMainSocket() const noexcept { return listener_ ? listener_->descriptor() : -1; }
-int Worker::getListenPort() const noexcept { return listener_ ? listener_->port() : 0; }
+int Worker::getMainSocket() const noexcept {
+  return listener_ ? listener_->descriptor() : -1;
+}
+int Worker::getListenPort() const noexcept {
+  return listener_ ? listener_->port() : 0;
+}
 
 void Worker::connectionStarted() {
   ++connectionCount_;
@@ -149,7 +153,9 @@ std::size_t Worker::publishMessage(std::string_view topic, Message data, bool to
   return topics().publish(topic, data, toBridge);
 }
 
-std::size_t Worker::broadcastMessage(Message data) { return topics().broadcast(data); }
+std::size_t Worker::broadcastMessage(Message data) {
+  return topics().broadcast(data);
+}
 
 // -- the thread -------------------------------------------------------------------
 
@@ -159,23 +165,30 @@ void Worker::embed(uv_loop_t* loop) {
   runtime.start(loop);
 }
 
-int Worker::runLoop() { return Runtime::ofThisThread().run(); }
+int Worker::runLoop() {
+  return Runtime::ofThisThread().run();
+}
 
 void Worker::stopAll(int code, std::string_view log) {
   if (auto* const master = detail::Master::ofThisProcess()) return master->stop(code, log);
   Runtime::ofThisThread().stop(code, log);
 }
 
-const std::vector<Worker*>& Worker::getAllWorkers() noexcept { return Runtime::ofThisThread().workers(); }
+const std::vector<Worker*>& Worker::getAllWorkers() noexcept {
+  return Runtime::ofThisThread().workers();
+}
 
 EventLoop* Worker::getEventLoop() {
   if (globalEvent == nullptr) {
-    throw std::runtime_error("there is no event loop in this thread yet: use onWorkerStart, or call embed() first");
+    throw std::runtime_error(
+        "there is no event loop in this thread yet: use onWorkerStart, or call embed() first");
   }
   return globalEvent;
 }
 
-bool Worker::getGracefulStop() noexcept { return Runtime::ofThisThread().isStoppingGracefully(); }
+bool Worker::getGracefulStop() noexcept {
+  return Runtime::ofThisThread().isStoppingGracefully();
+}
 
 int Worker::getStatus() noexcept {
   if (const auto* const master = detail::Master::ofThisProcess()) return master->status();
@@ -218,8 +231,12 @@ std::vector<std::string> Worker::getArgv() {
   return arguments;
 }
 
-void Worker::log(std::string_view message) { detail::log(message); }
+void Worker::log(std::string_view message) {
+  detail::log(message);
+}
 
-void Worker::safeEcho(std::string_view message, bool decorated) { detail::safeEcho(message, decorated); }
+void Worker::safeEcho(std::string_view message, bool decorated) {
+  detail::safeEcho(message, decorated);
+}
 
 }  // namespace Workerman

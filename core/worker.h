@@ -155,8 +155,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// text it leaves at once, and the bridge does not get it.
   /// @throws std::invalid_argument if the protocol has no encoding for it.
   template <class T>
-    requires(std::is_class_v<T> && !std::is_convertible_v<const T&, std::string_view>)
-  std::size_t publish(std::string_view topic, const T& value) {
+  requires(std::is_class_v<T> && !std::is_convertible_v<const T&, std::string_view>) std::size_t
+      publish(std::string_view topic, const T& value) {
     return publishMessage(topic, Message::of(value), true);
   }
   /// As publish(), but not to the bridge: for what a bridge has received.
@@ -167,8 +167,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   /// number.
   std::size_t broadcast(std::string_view data) { return broadcastMessage(Message::of(data)); }
   template <class T>
-    requires(std::is_class_v<T> && !std::is_convertible_v<const T&, std::string_view>)
-  std::size_t broadcast(const T& value) {
+  requires(std::is_class_v<T> && !std::is_convertible_v<const T&, std::string_view>) std::size_t
+      broadcast(const T& value) {
     return broadcastMessage(Message::of(value));
   }
   /// What links the topics of this process to those of others.

@@ -2,11 +2,11 @@
 //
 //     [FILE=hello.txt] [SERVER=BinaryTransfer://127.0.0.1:8333] ./binary_transfer_client
 
+#include <workerman/workerman.h>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <workerman/workerman.h>
 #include "binary_transfer.h"
 
 using Workerman::Worker;
@@ -14,34 +14,34 @@ using Workerman::Connection::AsyncTcpConnection;
 
 // What a file holds, or a greeting where none is asked for.
 std::string contents(const char* path) {
-    if (!path) return "hello";
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw std::runtime_error(std::string("cannot read ") + path);
-    return {std::istreambuf_iterator<char>(file), {}};
+  if (!path) return "hello";
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error(std::string("cannot read ") + path);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 int main() {
-    Workerman::Protocols::add<BinaryTransfer>("BinaryTransfer");
+  Workerman::Protocols::add<BinaryTransfer>("BinaryTransfer");
 
-    Worker worker;
-    worker.onWorkerStart = [] {
-        const char* address = std::getenv("SERVER");
-        const std::string server = address ? address : "BinaryTransfer://127.0.0.1:8333";
-        const char* path = std::getenv("FILE");
-        const std::string name = path ? path : "hello.txt";
-        const std::string data = contents(path);
-        auto connection = std::make_shared<AsyncTcpConnection>(server);
-        connection->onConnect = [name, data](auto con) {
-            con->send(File{name.substr(name.rfind('/') + 1), data});
-        };
-        connection->onMessage = [](auto con, const File& receipt) {
-            std::cout << receipt.name << ": " << receipt.data << "\n";
-            con->close();
-        };
-        connection->onError = [](auto con, int code, auto why) { Worker::stopAll(1, why); };
-        connection->onClose = [] { Worker::stopAll(); };
-        connection->connect();
+  Worker worker;
+  worker.onWorkerStart = [] {
+    const char* address = std::getenv("SERVER");
+    const std::string server = address ? address : "BinaryTransfer://127.0.0.1:8333";
+    const char* path = std::getenv("FILE");
+    const std::string name = path ? path : "hello.txt";
+    const std::string data = contents(path);
+    auto connection = std::make_shared<AsyncTcpConnection>(server);
+    connection->onConnect = [name, data](auto con) {
+      con->send(File{name.substr(name.rfind('/') + 1), data});
     };
-    Worker::embed();
-    return Worker::runLoop();
+    connection->onMessage = [](auto con, const File& receipt) {
+      std::cout << receipt.name << ": " << receipt.data << "\n";
+      con->close();
+    };
+    connection->onError = [](auto con, int code, auto why) { Worker::stopAll(1, why); };
+    connection->onClose = [] { Worker::stopAll(); };
+    connection->connect();
+  };
+  Worker::embed();
+  return Worker::runLoop();
 }

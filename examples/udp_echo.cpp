@@ -2,20 +2,18 @@
 //
 //     [LISTEN=udp://0.0.0.0:9292] ./udp_echo start
 
+#include <workerman/workerman.h>
 #include <cstdlib>
 #include <iostream>
-#include <workerman/workerman.h>
 
 using Workerman::Worker;
 using Workerman::Connection::UdpConnectionPtr;
 
 int main() {
-    const char* listen = std::getenv("LISTEN");
-    Worker worker(listen ? listen : "udp://0.0.0.0:9292");
-    worker.onWorkerStart = [](Worker* self) {
-        std::cout << "udp on port " << self->getListenPort() << "\n";
-    };
-    // Without connections there is no onConnect and no onClose, only datagrams.
-    worker.onMessage = [](UdpConnectionPtr connection, auto data) { connection->send(data); };
-    Worker::runAll();
+  const char* listen = std::getenv("LISTEN");
+  Worker worker(listen ? listen : "udp://0.0.0.0:9292");
+  worker.onWorkerStart = [](Worker* self) { std::cout << "udp on port " << self->getListenPort() << "\n"; };
+  // Without connections there is no onConnect and no onClose, only datagrams.
+  worker.onMessage = [](UdpConnectionPtr connection, auto data) { connection->send(data); };
+  Worker::runAll();
 }

@@ -4,28 +4,26 @@
 //
 // With a certificate it speaks TLS: wss://.
 
+#include <workerman/workerman.h>
 #include <cstdlib>
 #include <iostream>
-#include <workerman/workerman.h>
 
 using Workerman::SocketContext;
 using Workerman::Worker;
 
 int main() {
-    const char* listen = std::getenv("LISTEN");
-    const char* cert = std::getenv("CERT");
-    const char* key = std::getenv("KEY");
-    SocketContext context;
-    if (cert) context.ssl.local_cert = cert;
-    if (key) context.ssl.local_pk = key;
-    Worker worker(listen ? listen : "websocket://0.0.0.0:2000", context);
-    if (cert) worker.transport = "ssl";
-    worker.onWorkerStart = [](Worker* self) {
-        std::cout << "echo on port " << self->getListenPort() << "\n";
-    };
-    worker.onMessage = [](auto connection, auto data) {
-        connection->websocketType = connection->websocketMessageType;
-        connection->send(data);
-    };
-    Worker::runAll();
+  const char* listen = std::getenv("LISTEN");
+  const char* cert = std::getenv("CERT");
+  const char* key = std::getenv("KEY");
+  SocketContext context;
+  if (cert) context.ssl.local_cert = cert;
+  if (key) context.ssl.local_pk = key;
+  Worker worker(listen ? listen : "websocket://0.0.0.0:2000", context);
+  if (cert) worker.transport = "ssl";
+  worker.onWorkerStart = [](Worker* self) { std::cout << "echo on port " << self->getListenPort() << "\n"; };
+  worker.onMessage = [](auto connection, auto data) {
+    connection->websocketType = connection->websocketMessageType;
+    connection->send(data);
+  };
+  Worker::runAll();
 }

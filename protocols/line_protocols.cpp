@@ -92,7 +92,9 @@ std::ptrdiff_t TextProtocol::measureDatagram(std::string_view rest, bool takesUn
   return length == 0 && takesUnfinished ? static_cast<std::ptrdiff_t>(rest.size()) : length;
 }
 
-std::string_view TextProtocol::decode(std::string_view package) const { return Text::decode(package); }
+std::string_view TextProtocol::decode(std::string_view package) const {
+  return Text::decode(package);
+}
 
 SendResult TextProtocol::sendText(TcpConnection& connection, std::string_view text) const {
   return connection.transmit({}, text, Text::terminator);
@@ -102,11 +104,17 @@ SendResult TextProtocol::sendDatagramText(UdpConnection& connection, std::string
   return connection.transmit({}, text, Text::terminator);
 }
 
-std::ptrdiff_t FrameProtocol::measureDatagram(std::string_view rest, bool) const { return Frame::input(rest); }
+std::ptrdiff_t FrameProtocol::measureDatagram(std::string_view rest, bool) const {
+  return Frame::input(rest);
+}
 
-std::ptrdiff_t FrameProtocol::measure(TcpConnection&, std::string_view buffer) const { return Frame::input(buffer); }
+std::ptrdiff_t FrameProtocol::measure(TcpConnection&, std::string_view buffer) const {
+  return Frame::input(buffer);
+}
 
-std::string_view FrameProtocol::decode(std::string_view package) const { return Frame::decode(package); }
+std::string_view FrameProtocol::decode(std::string_view package) const {
+  return Frame::decode(package);
+}
 
 SendResult FrameProtocol::sendText(TcpConnection& connection, std::string_view text) const {
   const auto header = Frame::encodeHeader(text.size());

@@ -32,7 +32,8 @@ class PackageProtocol : public Connection::Protocol {
 class TextProtocol final : public PackageProtocol {
  public:
   using PackageProtocol::PackageProtocol;
-  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+  Connection::SendResult sendText(Connection::TcpConnection& connection,
+                                  std::string_view text) const override;
   Connection::SendResult sendDatagramText(Connection::UdpConnection& connection,
                                           std::string_view text) const override;
 
@@ -45,7 +46,8 @@ class TextProtocol final : public PackageProtocol {
 class FrameProtocol final : public PackageProtocol {
  public:
   using PackageProtocol::PackageProtocol;
-  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+  Connection::SendResult sendText(Connection::TcpConnection& connection,
+                                  std::string_view text) const override;
   Connection::SendResult sendDatagramText(Connection::UdpConnection& connection,
                                           std::string_view text) const override;
 

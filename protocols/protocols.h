@@ -27,9 +27,10 @@ namespace Workerman::Protocols {
 /// @see Workerman manual: protocols/how-protocols
 template <class P>
 void add(std::string_view scheme) {
-  static_assert(ProtocolInterface<P>,
-                "a protocol class has static input(std::string_view[, connection]), which returns an integer, "
-                "and static decode(std::string_view[, connection])");
+  static_assert(
+      ProtocolInterface<P>,
+      "a protocol class has static input(std::string_view[, connection]), which returns an integer, "
+      "and static decode(std::string_view[, connection])");
   if constexpr (ProtocolInterface<P>) {
     Connection::detail::addProtocol(std::make_unique<detail::StaticProtocol<P>>(std::string(scheme)));
   }

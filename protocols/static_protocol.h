@@ -24,10 +24,18 @@ namespace Workerman::Protocols {
 /// each of which may leave out the trailing connection.
 /// @see Workerman manual: protocols/how-protocols
 template <class P>
-concept ProtocolInterface = requires(std::string_view buffer, const Connection::TcpConnectionPtr& connection) {
-  requires requires { { P::input(buffer, connection) } -> std::integral; } ||
-      requires { { P::input(buffer) } -> std::integral; };
-  requires requires { P::decode(buffer, connection); } || requires { P::decode(buffer); };
+concept ProtocolInterface = requires(std::string_view buffer,
+                                     const Connection::TcpConnectionPtr& connection) {
+  requires requires {
+    { P::input(buffer, connection) } -> std::integral;
+  } || requires {
+    { P::input(buffer) } -> std::integral;
+  };
+  requires requires {
+    P::decode(buffer, connection);
+  } || requires {
+    P::decode(buffer);
+  };
 };
 
 namespace detail {
@@ -97,8 +105,10 @@ class StaticProtocol final : public Connection::Protocol {
 
   /// Whether P::encode takes a V, with or without the connection.
   template <class V>
-  static constexpr bool encodes = requires(V value, Handle connection) { P::encode(value, connection); } ||
-                                  requires(V value) { P::encode(value); };
+  static constexpr bool encodes = requires(V value, Handle connection) {
+    P::encode(value, connection);
+  }
+  || requires(V value) { P::encode(value); };
 
   template <class V>
   static decltype(auto) callEncode(V& value, Connection::TcpConnection& connection) {
@@ -129,7 +139,10 @@ class StaticProtocol final : public Connection::Protocol {
     if constexpr (requires { &Q::input; }) {
       return DatagramCallOf<typename Workerman::detail::Parameters<decltype(&Q::input)>::Type>::value;
     } else {
-      return requires(std::string_view buffer) { Q::input(buffer); } ? DatagramCall::Alone : DatagramCall::Refused;
+      return requires(std::string_view buffer) {
+        Q::input(buffer);
+      }
+      ? DatagramCall::Alone : DatagramCall::Refused;
     }
   }
   template <class Q>
@@ -137,7 +150,10 @@ class StaticProtocol final : public Connection::Protocol {
     if constexpr (requires { &Q::decode; }) {
       return DatagramCallOf<typename Workerman::detail::Parameters<decltype(&Q::decode)>::Type>::value;
     } else {
-      return requires(std::string_view buffer) { Q::decode(buffer); } ? DatagramCall::Alone : DatagramCall::Refused;
+      return requires(std::string_view buffer) {
+        Q::decode(buffer);
+      }
+      ? DatagramCall::Alone : DatagramCall::Refused;
     }
   }
   /// Of a generic or missing encode each value decides.
@@ -156,22 +172,22 @@ class StaticProtocol final : public Connection::Protocol {
  public:
   using Protocol::Protocol;
 
-  const TypeTag* messageType() const noexcept override {
-    return kGivesText ? textTag() : typeTag<Decoded>();
-  }
+  const TypeTag* messageType() const noexcept override { return kGivesText ? textTag() : typeTag<Decoded>(); }
 
   void receive(Connection::TcpConnection& connection, Connection::Input& input) const override {
     while (input.size() != 0 && connection.mayReceive(input) && connection.protocol.get() == this) {
       std::intmax_t length = static_cast<std::intmax_t>(input.wanted());
       if (length == 0 && !measure(connection, input, length)) return;
-      if (static_cast<std::uintmax_t>(length) > input.size()) return input.want(static_cast<std::size_t>(length));
+      if (static_cast<std::uintmax_t>(length) > input.size())
+        return input.want(static_cast<std::size_t>(length));
       const std::string_view package(input.data(), static_cast<std::size_t>(length));
       input.consume(package.size());
       decodeAndDeliver(connection, package);
     }
   }
 
-  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override {
+  Connection::SendResult sendText(Connection::TcpConnection& connection,
+                                  std::string_view text) const override {
     if constexpr (encodes<std::string_view>) {
       return encodeAndSend(connection, text);
     } else if constexpr (encodes<std::string>) {
@@ -192,8 +208,9 @@ class StaticProtocol final : public Connection::Protocol {
 
   /// Only where encode() does not see the connection, which it may answer each in its own way.
   std::unique_ptr<Connection::Broadcast> encodeForMany(std::string_view text) const override {
-    if constexpr (requires { static_cast<std::string_view>(P::encode(text)); } &&
-                  !requires(Handle handle) { P::encode(text, handle); }) {
+    if constexpr (
+        requires { static_cast<std::string_view>(P::encode(text)); } &&
+        !requires(Handle handle) { P::encode(text, handle); }) {
       decltype(auto) encoded = P::encode(text);
       if (const std::string_view bytes = encoded; !bytes.empty()) return std::make_unique<EncodedOnce>(bytes);
     }
@@ -264,12 +281,14 @@ class StaticProtocol final : public Connection::Protocol {
  private:
   /// Asks for the length of the package at the front. False: not known yet, or
   /// the connection is gone because of what came.
-  bool measure(Connection::TcpConnection& connection, const Connection::Input& input, std::intmax_t& length) const {
+  bool measure(Connection::TcpConnection& connection, const Connection::Input& input,
+               std::intmax_t& length) const {
     std::string why;
     try {
       length = static_cast<std::intmax_t>(callInput(input.view(), connection.pinned()));
       if (!connection.mayReceive(input)) return false;  // it closed or paused the connection itself
-      const auto limit = static_cast<std::intmax_t>(std::min<std::size_t>(connection.maxPackageSize, INTMAX_MAX));
+      const auto limit =
+          static_cast<std::intmax_t>(std::min<std::size_t>(connection.maxPackageSize, INTMAX_MAX));
       if (length > 0 && length <= limit) return true;
       if (length == 0 && input.size() <= static_cast<std::size_t>(limit)) return false;
       why = "package_length=" + std::to_string(length) +
@@ -326,9 +345,13 @@ class StaticProtocol final : public Connection::Protocol {
   template <class V>
   static constexpr bool encodesDatagram = [] {
     if constexpr (datagramEncode<P>() == DatagramCall::WithConnection) {
-      return requires(V value, const Connection::ConnectionPtr& handle) { P::encode(value, handle); };
+      return requires(V value, const Connection::ConnectionPtr& handle) {
+        P::encode(value, handle);
+      };
     } else {
-      return requires(V value) { P::encode(value); };
+      return requires(V value) {
+        P::encode(value);
+      };
     }
   }();
 

@@ -32,9 +32,10 @@ class Text {
   }
   /// As the first, for a ConnectionPtr, which has no `maxPackageSize`.
   template <typename ConnectionPointer>
-  requires(!requires(const ConnectionPointer& connection) { connection->maxPackageSize; } &&
-           requires(const ConnectionPointer& connection) { connection->protocol; })
-  static std::ptrdiff_t input(std::string_view buffer, const ConnectionPointer&) noexcept {
+  requires(
+      !requires(const ConnectionPointer& connection) { connection->maxPackageSize; } &&
+      requires(const ConnectionPointer& connection) { connection->protocol; }) static std::ptrdiff_t
+      input(std::string_view buffer, const ConnectionPointer&) noexcept {
     return input(buffer);
   }
 

@@ -155,7 +155,8 @@ ProxyHandshake ProxyHandshake::httpConnect(std::string_view host, std::uint16_t 
 std::string ProxyHandshake::basicAuthorization(std::string_view user, std::string_view password) {
   const std::string pair = std::string(user).append(":").append(password);
   if (user.find(':') != std::string_view::npos || std::any_of(pair.begin(), pair.end(), isControl)) {
-    throw std::invalid_argument("proxy: a colon in the user name, or a control character in it or the password");
+    throw std::invalid_argument(
+        "proxy: a colon in the user name, or a control character in it or the password");
   }
   return "Basic " + Workerman::detail::base64(pair);
 }

@@ -77,9 +77,11 @@ int onPassphrase(char* to, int room, int, void* given) noexcept {
 
 int onVerify(int isFine, X509_STORE_CTX* store) noexcept {
   if (isFine == 1) return 1;
-  auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto* const ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   const int error = X509_STORE_CTX_get_error(store);
-  if (static_cast<TlsStream*>(SSL_get_app_data(ssl))->accepts(error, X509_STORE_CTX_get_current_cert(store))) {
+  if (static_cast<TlsStream*>(SSL_get_app_data(ssl))
+          ->accepts(error, X509_STORE_CTX_get_current_cert(store))) {
     X509_STORE_CTX_set_error(store, X509_V_OK);
     return 1;
   }
@@ -126,10 +128,11 @@ std::string stampOf(const std::string& file) {
 
 std::string keyOf(const SslOptions& o) {
   const auto number = [](const auto& value) { return value ? std::to_string(*value) + "\n" : "-\n"; };
-  std::string key = stampOf(o.local_cert) + stampOf(o.local_pk) + stampOf(o.cafile) + o.capath + "\n" + o.passphrase +
-                    "\n" + o.peer_name + "\n" + o.ciphers + "\n" + o.alpn_protocols + "\n" + number(o.verify_peer) +
-                    number(o.verify_peer_name) + number(o.verify_depth) + number(o.crypto_method) +
-                    number(o.security_level) + (o.allow_self_signed ? "s" : "-") + (o.SNI_enabled ? "n" : "-");
+  std::string key = stampOf(o.local_cert) + stampOf(o.local_pk) + stampOf(o.cafile) + o.capath + "\n" +
+                    o.passphrase + "\n" + o.peer_name + "\n" + o.ciphers + "\n" + o.alpn_protocols + "\n" +
+                    number(o.verify_peer) + number(o.verify_peer_name) + number(o.verify_depth) +
+                    number(o.crypto_method) + number(o.security_level) + (o.allow_self_signed ? "s" : "-") +
+                    (o.SNI_enabled ? "n" : "-");
   for (const auto& [digest, value] : o.peer_fingerprint.digests()) key += "\n" + digest + "=" + value;
   return key;
 }
@@ -146,8 +149,10 @@ void SslSessionDeleter::operator()(SSL_SESSION* session) const noexcept {
 
 TlsContext::TlsContext(Role role, const SslOptions& options)
     : role_(role), options_(options), alpnWire_(alpnWireOf(options.alpn_protocols)) {
-  if (isServer() && options_.local_cert.empty() && (options_.SNI_server_certs.empty() || !options_.SNI_enabled)) {
-    throw std::runtime_error("TLS: a server needs a certificate: SocketContext{.ssl = {.local_cert = \"file.pem\"}}");
+  if (isServer() && options_.local_cert.empty() &&
+      (options_.SNI_server_certs.empty() || !options_.SNI_enabled)) {
+    throw std::runtime_error(
+        "TLS: a server needs a certificate: SocketContext{.ssl = {.local_cert = \"file.pem\"}}");
   }
   context_ = make(options_.local_cert, options_.local_pk);
   if (!isServer() || !options_.SNI_enabled) return;
@@ -162,7 +167,8 @@ TlsContext::~TlsContext() = default;
 std::shared_ptr<TlsContext> TlsContext::ofClient(const SslOptions& options) {
   static thread_local std::vector<std::pair<std::string, std::shared_ptr<TlsContext>>> ready;
   std::string key = keyOf(options);
-  const auto found = std::find_if(ready.begin(), ready.end(), [&](const auto& entry) { return entry.first == key; });
+  const auto found =
+      std::find_if(ready.begin(), ready.end(), [&](const auto& entry) { return entry.first == key; });
   if (found != ready.end()) {
     std::rotate(ready.begin(), found, found + 1);
     return ready.front().second;
@@ -211,7 +217,8 @@ void TlsContext::setVersions(SSL_CTX* context) const {
       lowest = version.number;
     }
   }
-  require(lowest != 0, "crypto_method names no version of TLS: STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT and the like");
+  require(lowest != 0,
+          "crypto_method names no version of TLS: STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT and the like");
   require(SSL_CTX_set_min_proto_version(context, lowest) == 1, "crypto_method");
 }
 
@@ -228,10 +235,12 @@ void TlsContext::setCiphers(SSL_CTX* context) const {
     if (suites.empty()) suites = kServerSuites;
   }
   require(list.empty() || SSL_CTX_set_cipher_list(context, list.c_str()) == 1, "ciphers '" + list + "'");
-  require(suites.empty() || SSL_CTX_set_ciphersuites(context, suites.c_str()) == 1, "ciphers '" + suites + "'");
+  require(suites.empty() || SSL_CTX_set_ciphersuites(context, suites.c_str()) == 1,
+          "ciphers '" + suites + "'");
 }
 
-void TlsContext::loadCertificate(SSL_CTX* context, const std::string& certificate, const std::string& key) const {
+void TlsContext::loadCertificate(SSL_CTX* context, const std::string& certificate,
+                                 const std::string& key) const {
   // Always set: OpenSSL would ask at the terminal.
   SSL_CTX_set_default_passwd_cb(context, onPassphrase);
   SSL_CTX_set_default_passwd_cb_userdata(context, const_cast<std::string*>(&options_.passphrase));
@@ -240,8 +249,9 @@ void TlsContext::loadCertificate(SSL_CTX* context, const std::string& certificat
   const std::string& keyFile = key.empty() ? certificate : key;
   const bool isRead = SSL_CTX_use_PrivateKey_file(context, keyFile.c_str(), SSL_FILETYPE_PEM) == 1;
   const unsigned long error = ERR_peek_last_error();
-  const bool isOther = ERR_GET_LIB(error) == ERR_LIB_X509 && (ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH ||
-                                                              ERR_GET_REASON(error) == X509_R_KEY_TYPE_MISMATCH);
+  const bool isOther =
+      ERR_GET_LIB(error) == ERR_LIB_X509 && (ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH ||
+                                             ERR_GET_REASON(error) == X509_R_KEY_TYPE_MISMATCH);
   require(isRead || isOther, "cannot read the private key " + keyFile);
   if (isOther || SSL_CTX_check_private_key(context) != 1) {
     throw std::runtime_error("TLS: the key " + keyFile + " does not fit " + certificate);
@@ -265,14 +275,16 @@ void TlsContext::setVerification(SSL_CTX* context) {
     return;
   }
   if (!options_.cafile.empty()) {
-    require(SSL_CTX_load_verify_file(context, options_.cafile.c_str()) == 1, "cannot read cafile " + options_.cafile);
+    require(SSL_CTX_load_verify_file(context, options_.cafile.c_str()) == 1,
+            "cannot read cafile " + options_.cafile);
   }
   if (!options_.capath.empty()) {
     struct stat status {};
     if (::stat(options_.capath.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
       throw std::runtime_error("TLS: capath " + options_.capath + " is no directory");
     }
-    require(SSL_CTX_load_verify_dir(context, options_.capath.c_str()) == 1, "cannot read capath " + options_.capath);
+    require(SSL_CTX_load_verify_dir(context, options_.capath.c_str()) == 1,
+            "cannot read capath " + options_.capath);
   }
   // Where there are lists of what was revoked, they count.
   if (hasRevocations(context)) X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK);
@@ -295,7 +307,8 @@ void TlsContext::setServer(SSL_CTX* context) {
 }
 
 void TlsContext::deriveTicketKeys(const TlsContext& before) {
-  std::vector<unsigned char> keys(static_cast<std::size_t>(SSL_CTX_get_tlsext_ticket_keys(get(), nullptr, 0)));
+  std::vector<unsigned char> keys(
+      static_cast<std::size_t>(SSL_CTX_get_tlsext_ticket_keys(get(), nullptr, 0)));
   SSL_CTX_get_tlsext_ticket_keys(before.get(), keys.data(), static_cast<long>(keys.size()));
   const std::vector<unsigned char> old = keys;
   for (std::size_t done = 0; done < keys.size(); done += SHA512_DIGEST_LENGTH) {
@@ -325,7 +338,8 @@ void TlsContext::remember(const std::string& server, SSL_SESSION* session) {
 
 SSL_SESSION* TlsContext::sessionWith(const std::string& server) const noexcept {
   const auto found = sessions_.find(server);
-  return found != sessions_.end() && SSL_SESSION_is_resumable(found->second.get()) == 1 ? found->second.get() : nullptr;
+  return found != sessions_.end() && SSL_SESSION_is_resumable(found->second.get()) == 1 ? found->second.get()
+                                                                                        : nullptr;
 }
 
 SSL_CTX* TlsContext::forName(std::string_view name) const noexcept {
@@ -333,7 +347,8 @@ SSL_CTX* TlsContext::forName(std::string_view name) const noexcept {
   for (const auto& [known, context] : byName_) {
     const auto isAlike = [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); };
     const bool isPattern = known.starts_with('.');
-    const std::string_view compared = isPattern && name.find('.') != name.npos ? name.substr(name.find('.')) : name;
+    const std::string_view compared =
+        isPattern && name.find('.') != name.npos ? name.substr(name.find('.')) : name;
     if (!std::equal(known.begin(), known.end(), compared.begin(), compared.end(), isAlike)) continue;
     if (!isPattern) return context.get();
     wild = context.get();

@@ -56,7 +56,8 @@ class TlsContext {
   /// Whether there is a certificate for names that SNI_server_certs lacks.
   bool hasUsualCertificate() const noexcept { return !options_.local_cert.empty(); }
   /// A server's: keys of tickets that follow from those of `before`, so that processes which read the same
-  /// files anew still share them. Tickets of `before` are worth nothing any more: what it checked may be outdated.
+  /// files anew still share them. Tickets of `before` are worth nothing any more: what it checked may be
+  /// outdated.
   void deriveTicketKeys(const TlsContext& before);
   /// What alpn_protocols says, as it is sent (RFC 7301 section 3.1).
   const std::string& alpnWire() const noexcept { return alpnWire_; }

@@ -45,12 +45,14 @@ TlsStream::TlsStream(std::shared_ptr<TlsContext> context, const std::string& hos
   if (peerName_.ends_with('.')) peerName_.pop_back();
   begin();
   SSL_set_connect_state(ssl_);
-  if (options.SNI_enabled && !peerName_.empty() && !isAddress(peerName_)) SSL_set_tlsext_host_name(ssl_, peerName_.c_str());
+  if (options.SNI_enabled && !peerName_.empty() && !isAddress(peerName_))
+    SSL_set_tlsext_host_name(ssl_, peerName_.c_str());
   if (context_->verifiesPeer() && context_->verifiesPeerName()) {
     X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl_);
     X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    const int set = isAddress(peerName_) ? X509_VERIFY_PARAM_set1_ip_asc(rules, peerName_.c_str())
-                                         : X509_VERIFY_PARAM_set1_host(rules, peerName_.data(), peerName_.size());
+    const int set = isAddress(peerName_)
+                        ? X509_VERIFY_PARAM_set1_ip_asc(rules, peerName_.c_str())
+                        : X509_VERIFY_PARAM_set1_host(rules, peerName_.data(), peerName_.size());
     if (set != 1) {
       SSL_free(ssl_);
       throw std::runtime_error("TLS: '" + peerName_ + "' is no name that a certificate could have");
@@ -111,8 +113,8 @@ void TlsStream::fail(std::string why) {
   failure_ = std::move(why);
 }
 
-/// OpenSSL's own answer, SSL_get_error(), takes what others have left in its error queue for ours, unless that
-/// is emptied before each call, which costs more than a short record does.
+/// OpenSSL's own answer, SSL_get_error(), takes what others have left in its error queue for ours, unless
+/// that is emptied before each call, which costs more than a short record does.
 TlsStream::Outcome TlsStream::outcomeOfFailure() {
   if (TlsIo::ofThisThread().isDry) return Outcome::NeedsInput;
   const unsigned long error = ERR_peek_last_error();
@@ -143,7 +145,8 @@ TlsStream::Outcome TlsStream::handshake() {
 /// What OpenSSL has not been asked to look at.
 std::string TlsStream::checkPeer() const {
   const auto& options = context_->options();
-  const bool checksName = context_->verifiesPeerName() && !peerName_.empty() && !(context_->verifiesPeer() && !isServer());
+  const bool checksName =
+      context_->verifiesPeerName() && !peerName_.empty() && !(context_->verifiesPeer() && !isServer());
   const auto& digests = options.peer_fingerprint.digests();
   if (!checksName && digests.empty()) return {};
   const Certificate certificate(SSL_get1_peer_certificate(ssl_));
@@ -213,7 +216,8 @@ std::optional<std::size_t> TlsStream::write(const iovec* pieces, int count, std:
       std::size_t size = 0;
       if (staged == 0 && piece.size() >= TlsIo::kRecord) {
         // Whole records straight from the caller's bytes.
-        size = std::min(piece.size(), std::max(limit - taken, TlsIo::kRecord)) / TlsIo::kRecord * TlsIo::kRecord;
+        size =
+            std::min(piece.size(), std::max(limit - taken, TlsIo::kRecord)) / TlsIo::kRecord * TlsIo::kRecord;
         if (!encrypt(piece.data(), size)) return std::nullopt;
       } else {
         size = std::min(piece.size(), TlsIo::kRecord - staged);

@@ -44,7 +44,8 @@ std::string text(const X509_NAME* name) {
 
 std::int64_t secondsOf(const ASN1_TIME* time) {
   tm parts{};
-  return time != nullptr && ASN1_TIME_to_tm(time, &parts) == 1 ? static_cast<std::int64_t>(::timegm(&parts)) : 0;
+  return time != nullptr && ASN1_TIME_to_tm(time, &parts) == 1 ? static_cast<std::int64_t>(::timegm(&parts))
+                                                               : 0;
 }
 
 std::string dateOf(const ASN1_TIME* time) {
@@ -150,8 +151,10 @@ const char* wordsFor(int reason) {
 const char* wordsForFile(unsigned long error) {
   const int library = ERR_GET_LIB(error);
   const int reason = ERR_GET_REASON(error);
-  if (library == ERR_LIB_PKCS12 && reason == PKCS12_R_PKCS12_CIPHERFINAL_ERROR) return "its passphrase is missing or wrong";
-  const bool hasNone = (library == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE) || library == ERR_LIB_OSSL_DECODER;
+  if (library == ERR_LIB_PKCS12 && reason == PKCS12_R_PKCS12_CIPHERFINAL_ERROR)
+    return "its passphrase is missing or wrong";
+  const bool hasNone =
+      (library == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE) || library == ERR_LIB_OSSL_DECODER;
   return hasNone ? "there is none in this file" : nullptr;
 }
 
@@ -202,7 +205,8 @@ std::string takeTlsError() {
   const unsigned long error = tellingError();
   if (error == 0) return {};
   if (ERR_SYSTEM_ERROR(error)) return std::system_category().message(ERR_GET_REASON(error));
-  const char* const known = ERR_GET_LIB(error) == ERR_LIB_SSL ? wordsFor(ERR_GET_REASON(error)) : wordsForFile(error);
+  const char* const known =
+      ERR_GET_LIB(error) == ERR_LIB_SSL ? wordsFor(ERR_GET_REASON(error)) : wordsForFile(error);
   const char* const reason = known != nullptr ? known : ERR_reason_error_string(error);
   return reason != nullptr ? reason : "OpenSSL error " + std::to_string(error);
 }

@@ -196,7 +196,8 @@ int Invocation::requireMaster() {
 void Invocation::signalMaster(int pid, int signal) {
   if (::kill(pid, signal) == 0 || errno == ESRCH) return;
   const std::string process = "process " + std::to_string(pid);
-  if (errno != EPERM) fail(command_.name + " fail: " + process + ": " + std::system_category().message(errno));
+  if (errno != EPERM)
+    fail(command_.name + " fail: " + process + ": " + std::system_category().message(errno));
   const std::string owner = ownerOf(pid);
   fail(command_.name + " fail: it runs as " + process + " of user " + owner + ", and only " +
        (owner == "root" ? "" : owner + " and ") + "root may tell it; you are " + currentUser());

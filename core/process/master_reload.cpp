@@ -56,8 +56,8 @@ void Master::planReload() {
 
 void Master::reloadCertificates(const Worker& worker) const {
   // Sockets of one worker share them.
-  const auto slot =
-      std::find_if(slots_.begin(), slots_.end(), [&](const WorkerSlot& each) { return each.worker == &worker; });
+  const auto slot = std::find_if(slots_.begin(), slots_.end(),
+                                 [&](const WorkerSlot& each) { return each.worker == &worker; });
   if (slot == slots_.end() || !slot->socket) return;
   try {
     slot->socket->reloadCertificates();

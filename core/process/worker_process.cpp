@@ -43,8 +43,7 @@ WorkerLink::WorkerLink(int orders, int readEnd, int writeEnd)
 /// Zeros, as memory is when new, are no order.
 void WorkerLink::mapOrders() {
   static_assert(static_cast<int>(StopLevel::None) == 0);
-  void* const page =
-      ::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0);
+  void* const page = ::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0);
   if (page == MAP_FAILED) throw std::system_error(errno, std::system_category(), "mmap");
   orders_ = static_cast<Orders*>(page);
 }

@@ -30,7 +30,8 @@ std::optional<std::string_view> Request::host(bool withoutPort) const noexcept {
   // The colons of an IPv6 literal stand inside its brackets.
   const auto colon = host->rfind(':');
   const auto bracket = host->rfind(']');
-  const bool hasPort = colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
+  const bool hasPort =
+      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
   return hasPort ? host->substr(0, colon) : *host;
 }
 

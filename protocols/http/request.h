@@ -44,7 +44,9 @@ class Request {
   /// All header fields, in order.
   const Connection::HeaderList& header() const noexcept { return head_.headers; }
   /// The first value of a header field, named without case.
-  std::optional<std::string_view> header(std::string_view name) const noexcept { return head_.headers.get(name); }
+  std::optional<std::string_view> header(std::string_view name) const noexcept {
+    return head_.headers.get(name);
+  }
   std::string_view header(std::string_view name, std::string_view fallback) const noexcept {
     return header(name).value_or(fallback);
   }

@@ -58,7 +58,8 @@ std::optional<std::string> judge(const Http::detail::ResponseHead& head, const T
   auto wrong = checkResponse(head, session.opening().key, offeredProtocols(connection), extensions);
   if (wrong || !session.offersCompression()) return wrong;
   // checkResponse() has refused what cannot be parsed.
-  auto deflate = readDeflateAnswer(parseExtensions(head.headers).value_or(std::vector<Extension>()), Ws::deflate);
+  auto deflate =
+      readDeflateAnswer(parseExtensions(head.headers).value_or(std::vector<Extension>()), Ws::deflate);
   if (!deflate.error.empty()) return std::move(deflate.error);
   session.agreeOnCompression(deflate.agreed);
   return std::nullopt;
@@ -105,7 +106,8 @@ bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& i
     return false;
   }
   input.consume(head.consumed);
-  if (const auto chosen = head.headers.get("Sec-WebSocket-Protocol")) connection.websocketServerProtocol = *chosen;
+  if (const auto chosen = head.headers.get("Sec-WebSocket-Protocol"))
+    connection.websocketServerProtocol = *chosen;
   connection.protocolReady();
   const bool wasFull = mine.pendingBytes() >= connection.maxSendBufferSize;
   mine.open();
@@ -113,7 +115,8 @@ bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& i
   const auto response = Http::Response::fromHead(std::move(head));
   connection.emit(connection.onWebSocketConnect, Message::of(response));
   // Differs from Workerman: who was told of a full buffer before the upgrade hears that it is empty.
-  if (wasFull && find(connection) == &mine && connection.bufferIsEmpty()) connection.emit(connection.onBufferDrain);
+  if (wasFull && find(connection) == &mine && connection.bufferIsEmpty())
+    connection.emit(connection.onBufferDrain);
   return connection.mayReceive(input);
 }
 

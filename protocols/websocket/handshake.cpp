@@ -235,8 +235,8 @@ RequestCheck checkRequest(const RequestHead& head) {
 std::string buildAccept(std::string_view key, std::string_view protocol, const HeaderList& headers,
                         std::string_view extensions) {
   requireSafe("the sub-protocol", protocol);
-  requireUsable(headers, {"Upgrade", "Connection", "Sec-WebSocket-Accept", kExtensionsHeader, "Content-Length",
-                          "Transfer-Encoding"});
+  requireUsable(headers, {"Upgrade", "Connection", "Sec-WebSocket-Accept", kExtensionsHeader,
+                          "Content-Length", "Transfer-Encoding"});
   if (!protocol.empty() && headers.has(kProtocolHeader))
     refuse("the sub-protocol is given twice, also as a header");
   std::string out = "HTTP/1.1 101 Switching Protocols\r\n";

@@ -38,7 +38,8 @@ namespace {
 std::optional<AcceptedDeflate> acceptOffer(const TcpConnection& connection, const Http::Request& request) {
   if (!connection.websocketDeflate && !connection.websocketType.isDeflate()) return std::nullopt;
   // checkRequest() has refused what cannot be parsed.
-  return acceptDeflate(parseExtensions(request.header()).value_or(std::vector<Extension>()), Websocket::deflate);
+  return acceptDeflate(parseExtensions(request.header()).value_or(std::vector<Extension>()),
+                       Websocket::deflate);
 }
 
 }  // namespace
@@ -90,7 +91,8 @@ bool WebsocketServer::answer(TcpConnection& connection, ServerSession& mine, Htt
   mine.isAnswering = true;
   connection.emit(connection.onWebSocketConnect, Message::of(request));
   mine.isAnswering = false;
-  const bool isUp = connection.getStatus() == TcpConnection::STATUS_ESTABLISHED && connection.stateOf(*this) == &mine;
+  const bool isUp =
+      connection.getStatus() == TcpConnection::STATUS_ESTABLISHED && connection.stateOf(*this) == &mine;
   if (!isUp || mine.isRefused) return false;
   try {
     const auto deflate = acceptOffer(connection, request);
@@ -108,7 +110,8 @@ bool WebsocketServer::answer(TcpConnection& connection, ServerSession& mine, Htt
 }
 
 void WebsocketServer::refuse(TcpConnection& connection, int status, std::string_view cause) const {
-  connection.transmitControl(buildRefusal(status, {{"Content-Type", "text/plain"}}, std::string(cause) + "\n"), {});
+  connection.transmitControl(
+      buildRefusal(status, {{"Content-Type", "text/plain"}}, std::string(cause) + "\n"), {});
   connection.linger(true);
 }
 
@@ -116,7 +119,8 @@ SendResult WebsocketServer::send(TcpConnection& connection, Message message) con
   auto& mine = static_cast<ServerSession&>(session(connection));
   if (message.type != typeTag<Http::Response>()) return WebsocketProtocol::send(connection, message);
   if (!mine.isAnswering || mine.isRefused) {
-    throw std::logic_error("a websocket sends a response only from onWebSocketConnect, to refuse: close(response)");
+    throw std::logic_error(
+        "a websocket sends a response only from onWebSocketConnect, to refuse: close(response)");
   }
   auto response = message.as<const Http::Response>();
   response.header("Connection", "close");

@@ -57,7 +57,8 @@ inline SendResult Session::sendFrame(std::string_view payload, Opcode opcode, bo
 }
 
 SendResult Session::send(std::string_view payload, WebsocketType type) {
-  if (compression_) [[unlikely]] return sendCompressed(payload, type);
+  if (compression_) [[unlikely]]
+    return sendCompressed(payload, type);
   return sendFrame(payload, type.isBinary() ? Opcode::Binary : Opcode::Text, false);
 }
 
@@ -187,7 +188,8 @@ void Session::receive(Connection::Input& input) {
         return input.want(step.wanted);
     }
   }
-  if (isFinishing_) [[unlikely]] sayGoodbyeIfAnswered();
+  if (isFinishing_) [[unlikely]]
+    sayGoodbyeIfAnswered();
 }
 
 /// Inflates a whole message, never its first fragments: a peer that leaves one unfinished must not make us
@@ -318,7 +320,8 @@ void Session::sayGoodbyeIfAnswered() {
 
 void Session::lookIfQuiet() {
   if (patience_ != 0) --patience_;
-  const bool isQuiet = std::exchange(bytesAtLimit_, connection_.bytesRead) == connection_.bytesRead && !isAmidInput();
+  const bool isQuiet =
+      std::exchange(bytesAtLimit_, connection_.bytesRead) == connection_.bytesRead && !isAmidInput();
   const bool isBusy = awaitsReply() || connection_.isPaused();
   if (phase_ == Phase::Open && isQuiet && (!isBusy || patience_ == 0)) beginClose(CloseCode::kGoingAway, {});
 }

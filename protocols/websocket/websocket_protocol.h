@@ -21,7 +21,8 @@ class WebsocketProtocol : public Connection::Protocol {
   bool hasCloseCodes() const noexcept override { return true; }
   Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
   std::optional<std::string_view> asText(Message message, std::string& storage) const override;
-  Connection::SendResult sendText(Connection::TcpConnection& connection, std::string_view text) const override;
+  Connection::SendResult sendText(Connection::TcpConnection& connection,
+                                  std::string_view text) const override;
   bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;
   void beforeClose(Connection::TcpConnection& connection, std::string_view cause) const override;
   void onDrained(Connection::TcpConnection& connection) const override;
@@ -30,7 +31,8 @@ class WebsocketProtocol : public Connection::Protocol {
 
   /// The connection's session, made at the first call.
   Session& session(Connection::TcpConnection& connection) const {
-    if (Session* known = find(connection)) [[likely]] return *known;
+    if (Session* known = find(connection)) [[likely]]
+      return *known;
     return startSession(connection);
   }
 

@@ -194,7 +194,8 @@ void loadWebSocketEcho(const Load& load) {
 }
 
 void loadSecureEcho(const Load& load) {
-  EchoLoad<FrameCounter, TlsSocket> echo(load, "wss-echo", maskedTextFrame(asciiPayload(load.size)), load.size);
+  EchoLoad<FrameCounter, TlsSocket> echo(load, "wss-echo", maskedTextFrame(asciiPayload(load.size)),
+                                         load.size);
   echo.run([&load] { return TlsSocket::openWebSocket(load.port, load.path); });
 }
 

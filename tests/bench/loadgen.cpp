@@ -10,7 +10,8 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: loadgen ws-echo|wss-echo|tcp-echo|http-get|broadcast|ws-idle|wss-idle|tcp-idle|connect|handshake|\n"
+    "usage: loadgen "
+    "ws-echo|wss-echo|tcp-echo|http-get|broadcast|ws-idle|wss-idle|tcp-idle|connect|handshake|\n"
     "               resumption -p PORT [--pid SERVER]\n"
     "               [-c CONNS] [-s BYTES] [-P DEPTH] [-d SECONDS | -n COUNT] [-w WARMUP] [--path /]";
 

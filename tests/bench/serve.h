@@ -23,11 +23,11 @@ enum class Serve {
 
 struct ServeOptions {
   Serve what = Serve::kWebSocket;
-  uint16_t port = 0;       ///< on 127.0.0.1; 0 chooses a free one
-  const char* pem = "";   ///< file with the certificate and its key, for wss
+  uint16_t port = 0;     ///< on 127.0.0.1; 0 chooses a free one
+  const char* pem = "";  ///< file with the certificate and its key, for wss
 
-  /// "MODE [PORT [PEM]]", MODE one of `modes`: ws, wss, tcp, broadcast. Ends the process with status 2, by which
-  /// run.py knows it, if the server does not have this one.
+  /// "MODE [PORT [PEM]]", MODE one of `modes`: ws, wss, tcp, broadcast. Ends the process with status 2, by
+  /// which run.py knows it, if the server does not have this one.
   static ServeOptions parse(int argc, char** argv, std::initializer_list<std::string_view> modes) {
     const std::string_view mode = argc > 1 ? argv[1] : "";
     if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {

@@ -77,9 +77,10 @@ class SecurePeer : public EchoPeer<beast::ssl_stream<Socket>> {
   explicit SecurePeer(Socket socket) : EchoPeer(std::move(socket), tls) {}
 
   void run() {
-    ws_.next_layer().async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](Error error) {
-      if (!error) self->run();
-    });
+    ws_.next_layer().async_handshake(asio::ssl::stream_base::server,
+                                     [self = shared_from_this()](Error error) {
+                                       if (!error) self->run();
+                                     });
   }
 };
 

@@ -12,7 +12,8 @@ using Workerman::Worker;
 int main(int argc, char** argv) {
   const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "wss", "tcp", "broadcast"});
   const std::string scheme = options.what == bench::Serve::kTcp ? "tcp" : "websocket";
-  Worker worker(scheme + "://127.0.0.1:" + std::to_string(options.port), {.ssl = {.local_cert = options.pem}});
+  Worker worker(scheme + "://127.0.0.1:" + std::to_string(options.port),
+                {.ssl = {.local_cert = options.pem}});
   if (options.what == bench::Serve::kSecureWebSocket) worker.transport = "ssl";
   worker.onWorkerStart = [](Worker* self) {
     Worker::globalEvent->onSignal(SIGTERM, [] { Worker::stopAll(); });

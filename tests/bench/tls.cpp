@@ -61,7 +61,8 @@ void TlsSocket::Free::operator()(SSL* ssl) const {
   SSL_free(ssl);
 }
 
-TlsSocket::TlsSocket(uint16_t port, bool resumed) : fd_(connectTo(port)), ssl_(SSL_new(Shared::get().context)) {
+TlsSocket::TlsSocket(uint16_t port, bool resumed)
+    : fd_(connectTo(port)), ssl_(SSL_new(Shared::get().context)) {
   auto& shared = Shared::get();
   BIO_up_ref(shared.input);
   BIO_up_ref(shared.output);

@@ -13,8 +13,8 @@
 
 namespace bench {
 
-/// A TLS connection to 127.0.0.1. It offers TLS 1.3 with TLS_AES_128_GCM_SHA256 and X25519 only, so that every
-/// server does the same work, and checks no certificate. Failures of TLS end the process.
+/// A TLS connection to 127.0.0.1. It offers TLS 1.3 with TLS_AES_128_GCM_SHA256 and X25519 only, so that
+/// every server does the same work, and checks no certificate. Failures of TLS end the process.
 class TlsSocket {
  public:
   /// Connects and does the handshake, blocking.
@@ -32,8 +32,8 @@ class TlsSocket {
   /// As send(2) without blocking, all or nothing: a batch of records leaves in one call; what the socket does
   /// not take is kept until flush().
   ssize_t send(const char* bytes, size_t size);
-  /// As recv(2): one call of it, decrypted. -1 with EAGAIN if that completes no record of data. `size` must be
-  /// at least 64 KiB.
+  /// As recv(2): one call of it, decrypted. -1 with EAGAIN if that completes no record of data. `size` must
+  /// be at least 64 KiB.
   ssize_t receive(uint8_t* to, size_t size);
   /// False: something is left.
   bool flush();

@@ -63,7 +63,9 @@ TEST_CASE("table: any callable is a callback") {
       [&](Worker& w) { w.onMessage = function; },
       [&](Worker& w) { w.onMessage = std::bind_front(&Service::member, &service); },
       [](Worker& w) { w.onMessage = [](auto connection, auto data) { connection->send(data); }; },
-      [](Worker& w) { w.onMessage = [](const auto& connection, const auto& data) { connection->send(data); }; },
+      [](Worker& w) {
+        w.onMessage = [](const auto& connection, const auto& data) { connection->send(data); };
+      },
       [](Worker& w) { w.onMessage = [](TcpConnectionPtr connection) { connection->send("hi"); }; },
   };
   for (const auto& way : ways) {

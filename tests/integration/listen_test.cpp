@@ -128,7 +128,8 @@ TEST_CASE("worker: what it cannot listen on is one clear error") {
   const std::pair<std::string, std::string> cases[] = {
       {"nonsense://127.0.0.1:0", "unknown protocol 'nonsense'"},
       {"ssl://127.0.0.1:0",
-       "cannot listen on ssl://127.0.0.1:0: TLS: a server needs a certificate: SocketContext{.ssl = {.local_cert = \"file.pem\"}}"},
+       "cannot listen on ssl://127.0.0.1:0: TLS: a server needs a certificate: SocketContext{.ssl = "
+       "{.local_cert = \"file.pem\"}}"},
       {"text://no.such.host.invalid:0", "'no.such.host.invalid' is no IP address"},
       {"text://192.0.2.1:0", "Cannot assign requested address"},
       {"text://127.0.0.1", "the port is missing"},

@@ -92,8 +92,12 @@ TEST_CASE("pipe: the end of one direction is passed on, and the other goes on") 
     CHECK(proxy.untilEnd(early) == "answer");
     proxy.loop.runUntil([&] { return proxy.bothClosed(); });
   };
-  SUBCASE("the client ends first") { exchange(first, second); }
-  SUBCASE("the target ends first") { exchange(second, first); }
+  SUBCASE("the client ends first") {
+    exchange(first, second);
+  }
+  SUBCASE("the target ends first") {
+    exchange(second, first);
+  }
 }
 
 TEST_CASE("pipe: the end that comes before the target is connected is not forgotten") {

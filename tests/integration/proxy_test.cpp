@@ -133,8 +133,9 @@ TEST_CASE("proxy: one that never answers, closes, or cannot be reached") {
     const char* name;
     std::string error;
   };
-  for (const Case& each : {Case{"silent", "timed out while waiting for the SOCKS5 proxy's choice of a method"},
-                           Case{"closes", "closed the connection"}, Case{"refuses", "refused"}}) {
+  for (const Case& each :
+       {Case{"silent", "timed out while waiting for the SOCKS5 proxy's choice of a method"},
+        Case{"closes", "closed the connection"}, Case{"refuses", "refused"}}) {
     const std::string name = each.name;
     CAPTURE(name);
     LoopFixture fixture;

@@ -312,7 +312,8 @@ TEST_CASE("reconnect: for a ReconnectDelay a websocket is open when its handshak
   auto client = std::make_shared<AsyncTcpConnection>(testing::addressOf(*server, "ws"));
   client->onClose = [&](auto connection) {
     at.push_back(now());
-    if (at.size() < 4) connection->reconnect(ReconnectDelay{.first = 0.04, .factor = 3, .max = 9, .jitter = 0});
+    if (at.size() < 4)
+      connection->reconnect(ReconnectDelay{.first = 0.04, .factor = 3, .max = 9, .jitter = 0});
   };
   client->connect();
   fixture.runUntil([&] { return at.size() == 4; });

@@ -1,33 +1,35 @@
-#include <iostream>
 #include <workerman/workerman.h>
+#include <iostream>
 
+using Workerman::Worker;
 using Workerman::Connection::AsyncTcpConnection;
 using Workerman::Connection::AsyncTcpConnectionPtr;
 using Workerman::Protocols::Ws;
-using Workerman::Worker;
 
 int main() {
-    Worker worker;
-    worker.onWorkerStart = [] {
-        auto ws_connection = std::make_shared<AsyncTcpConnection>("ws://127.0.0.1:1234");
-        ws_connection->websocketPingInterval = 55;
-        ws_connection->headers = {
-            {"Cookie", "PHPSID=82u98fjhakfusuanfnahfi; token=2hf9a929jhfihaf9i"},
-            {"OtherKey", "values"},
-        };
-        ws_connection->websocketType = Ws::BINARY_TYPE_BLOB;
-        ws_connection->onConnect = [](auto connection) { std::cout << "tcp connected\n"; };
-        ws_connection->onWebSocketConnect = [](AsyncTcpConnectionPtr con, const auto& response) {
-            std::cout << response;   // the handshake's response head, as PHP's `echo $response`
-            con->send("hello");
-        };
-        ws_connection->onMessage = [](auto connection, auto data) { std::cout << "recv: " << data << "\n"; };
-        ws_connection->onError = [](auto connection, auto code, auto msg) { std::cout << "error: " << msg << "\n"; };
-        ws_connection->onClose = [](auto connection) {
-            std::cout << "connection closed and try to reconnect\n";
-            connection->reConnect(1);
-        };
-        ws_connection->connect();
+  Worker worker;
+  worker.onWorkerStart = [] {
+    auto ws_connection = std::make_shared<AsyncTcpConnection>("ws://127.0.0.1:1234");
+    ws_connection->websocketPingInterval = 55;
+    ws_connection->headers = {
+        {"Cookie", "PHPSID=82u98fjhakfusuanfnahfi; token=2hf9a929jhfihaf9i"},
+        {"OtherKey", "values"},
     };
-    Worker::runAll();
+    ws_connection->websocketType = Ws::BINARY_TYPE_BLOB;
+    ws_connection->onConnect = [](auto connection) { std::cout << "tcp connected\n"; };
+    ws_connection->onWebSocketConnect = [](AsyncTcpConnectionPtr con, const auto& response) {
+      std::cout << response;  // the handshake's response head, as PHP's `echo $response`
+      con->send("hello");
+    };
+    ws_connection->onMessage = [](auto connection, auto data) { std::cout << "recv: " << data << "\n"; };
+    ws_connection->onError = [](auto connection, auto code, auto msg) {
+      std::cout << "error: " << msg << "\n";
+    };
+    ws_connection->onClose = [](auto connection) {
+      std::cout << "connection closed and try to reconnect\n";
+      connection->reConnect(1);
+    };
+    ws_connection->connect();
+  };
+  Worker::runAll();
 }

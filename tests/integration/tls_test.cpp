@@ -80,33 +80,64 @@ TEST_CASE_FIXTURE(TlsFixture, "tls: what a client refuses, in words") {
   };
   const Case cases[] = {
       {"expired", {.validTo = -0.5}, false, {}, "localhost", "the certificate has expired ("},
-      {"not yet valid", {.validFrom = 1}, false, {}, "localhost", "the certificate is not valid yet (before "},
-      {"other host", {.names = "DNS:a.test,DNS:b.test"}, false, {}, "localhost",
+      {"not yet valid",
+       {.validFrom = 1},
+       false,
+       {},
+       "localhost",
+       "the certificate is not valid yet (before "},
+      {"other host",
+       {.names = "DNS:a.test,DNS:b.test"},
+       false,
+       {},
+       "localhost",
        "the certificate is not for localhost, but for a.test, b.test"},
-      {"other address", {.names = "DNS:localhost"}, false, {}, "127.0.0.1",
+      {"other address",
+       {.names = "DNS:localhost"},
+       false,
+       {},
+       "127.0.0.1",
        "the certificate is not for 127.0.0.1, but for localhost"},
       {"self-signed", {}, true, {}, "localhost", "the certificate is self-signed"},
-      {"unknown authority", {}, false, {.cafile = "/etc/ssl/certs/ca-certificates.crt"}, "localhost",
+      {"unknown authority",
+       {},
+       false,
+       {.cafile = "/etc/ssl/certs/ca-certificates.crt"},
+       "localhost",
        "the certificate is signed by an authority that is not trusted here: CN=Test Authority"},
-      {"fingerprint", {}, false, {.peer_fingerprint = std::string(40, 'a')}, "localhost",
+      {"fingerprint",
+       {},
+       false,
+       {.peer_fingerprint = std::string(40, 'a')},
+       "localhost",
        "the certificate's sha1 fingerprint is "},
-      {"name, though nothing else is verified", {.names = "DNS:a.test"}, true, {.verify_peer = false}, "localhost",
+      {"name, though nothing else is verified",
+       {.names = "DNS:a.test"},
+       true,
+       {.verify_peer = false},
+       "localhost",
        "the certificate is not for localhost, but for a.test"},
-      {"peer_name", {}, false, {.peer_name = "other.test"}, "localhost",
+      {"peer_name",
+       {},
+       false,
+       {.peer_name = "other.test"},
+       "localhost",
        "the certificate is not for other.test, but for localhost, 127.0.0.1, ::1"},
   };
   for (const Case& test : cases) {
     CAPTURE(test.name);
     Journal journal;
-    const auto worker = listen("text", {.local_cert = test.isSelfSigned ? certificates.selfSigned(test.certificate)
-                                                                        : certificates.issue(test.certificate)});
+    const auto worker =
+        listen("text", {.local_cert = test.isSelfSigned ? certificates.selfSigned(test.certificate)
+                                                        : certificates.issue(test.certificate)});
     server.record(*worker);
     const auto connection = connect(*worker, "text", test.options, test.host);
     journal.record(*connection);
     connection->connect();
     CHECK(runUntil([&] { return journal.has("close"); }));
     CHECK(journal.text == "error:1 close ");
-    CHECK_MESSAGE(journal.error.find(": TLS: " + std::string(test.words)) != std::string::npos, journal.error);
+    CHECK_MESSAGE(journal.error.find(": TLS: " + std::string(test.words)) != std::string::npos,
+                  journal.error);
     // What is checked once the handshake is done ends it as well.
     CHECK((server.text == "" || server.text == "connect close "));
     server.text.clear();
@@ -128,13 +159,23 @@ TEST_CASE_FIXTURE(TlsFixture, "tls: what a client accepts") {
       {"for an address", certificates.issue(), {}, "127.0.0.1"},
       {"self-signed, allowed", ownFile, {.allow_self_signed = true}, "localhost"},
       {"self-signed, trusted itself", ownFile, {.cafile = ownFile}, "localhost"},
-      {"nothing verified", certificates.selfSigned({.names = "DNS:a.test"}),
-       {.verify_peer = false, .verify_peer_name = false}, "localhost"},
-      {"wildcard", certificates.issue({.names = "DNS:*.example.test"}), {.peer_name = "a.example.test"}, "127.0.0.1"},
-      {"fingerprint", ownFile,
-       {.verify_peer = false, .peer_fingerprint = {{"sha256", own.fingerprint()}, {"sha1", own.fingerprint(EVP_sha1())}}},
+      {"nothing verified",
+       certificates.selfSigned({.names = "DNS:a.test"}),
+       {.verify_peer = false, .verify_peer_name = false},
        "localhost"},
-      {"only TLS 1.2", certificates.issue(), {.crypto_method = STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT}, "localhost"},
+      {"wildcard",
+       certificates.issue({.names = "DNS:*.example.test"}),
+       {.peer_name = "a.example.test"},
+       "127.0.0.1"},
+      {"fingerprint",
+       ownFile,
+       {.verify_peer = false,
+        .peer_fingerprint = {{"sha256", own.fingerprint()}, {"sha1", own.fingerprint(EVP_sha1())}}},
+       "localhost"},
+      {"only TLS 1.2",
+       certificates.issue(),
+       {.crypto_method = STREAM_CRYPTO_METHOD_TLSv1_2_CLIENT},
+       "localhost"},
   };
   for (const Case& test : cases) {
     CAPTURE(test.name);

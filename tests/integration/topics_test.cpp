@@ -75,7 +75,8 @@ TEST_CASE("topics: what is published reaches those who have subscribed, once eac
   CHECK(scene.worker->publish("room/2", std::string("two")) == 1);
   CHECK(scene.worker->publish("room/3", "nobody") == 0);
   CHECK(scene.worker->broadcast("all") == 3);
-  scene.until([&] { return scene.got[0].size() == 2 && scene.got[1].size() == 2 && scene.got[2].size() == 2; });
+  scene.until(
+      [&] { return scene.got[0].size() == 2 && scene.got[1].size() == 2 && scene.got[2].size() == 2; });
   CHECK(scene.got[0] == Lines{"one", "all"});
   CHECK(scene.got[1] == Lines{"one", "all"});
   CHECK(scene.got[2] == Lines{"two", "all"});
@@ -186,7 +187,8 @@ TEST_CASE("topics: callbacks of a full or dead connection may do anything") {
       scene.peers[1]->onBufferFull = nullptr;
     };
     scene.worker->publish("a", large);
-    scene.until([&] { return scene.got[3].size() == 2 && scene.got[2].size() == 1 && scene.got[0].size() == 2; });
+    scene.until(
+        [&] { return scene.got[3].size() == 2 && scene.got[2].size() == 1 && scene.got[0].size() == 2; });
     CHECK(scene.got[0].back().substr(0, 10) == "full");
   }
   SUBCASE("a dropped message is told by onError, and the others still get it") {
@@ -230,7 +232,8 @@ TEST_CASE("topics: a websocket message is framed once, and goes out in each conn
   SUBCASE("json") {
     CHECK(scene.worker->publish("a", nlohmann::json{{"n", 1}}) == 3);
     CHECK(scene.worker->broadcast(nlohmann::json("bare")) == 3);
-    scene.until([&] { return scene.got[0].size() == 2 && scene.got[1].size() == 2 && scene.got[2].size() == 2; });
+    scene.until(
+        [&] { return scene.got[0].size() == 2 && scene.got[1].size() == 2 && scene.got[2].size() == 2; });
     CHECK(scene.got[1] == Lines{"{\"n\":1}", "bare"});
   }
 }
@@ -244,7 +247,9 @@ struct Counted {
     ++encoded;
     return std::string(text) + ";";
   }
-  static std::string decode(std::string_view package) { return std::string(package.substr(0, package.size() - 1)); }
+  static std::string decode(std::string_view package) {
+    return std::string(package.substr(0, package.size() - 1));
+  }
 };
 
 }  // namespace
@@ -275,8 +280,12 @@ struct Recorder final : Workerman::TopicBridge {
   void onPublish(Worker&, std::string_view topic, std::string_view data) override {
     told.push_back("publish " + std::string(topic) + " " + std::string(data));
   }
-  void onSubscribe(Worker&, std::string_view topic) override { told.push_back("subscribe " + std::string(topic)); }
-  void onUnsubscribe(Worker&, std::string_view topic) override { told.push_back("unsubscribe " + std::string(topic)); }
+  void onSubscribe(Worker&, std::string_view topic) override {
+    told.push_back("subscribe " + std::string(topic));
+  }
+  void onUnsubscribe(Worker&, std::string_view topic) override {
+    told.push_back("unsubscribe " + std::string(topic));
+  }
 };
 
 }  // namespace
@@ -293,8 +302,7 @@ TEST_CASE("topics: a bridge hears of what is published here, and of the first an
   scene.worker->publish("nobody here", "2");
   scene.peers[0]->unsubscribe("a");
   scene.peers[1]->destroy();
-  CHECK(bridge->told ==
-        Lines{"subscribe a", "publish a 1", "publish nobody here 2", "unsubscribe a"});
+  CHECK(bridge->told == Lines{"subscribe a", "publish a 1", "publish nobody here 2", "unsubscribe a"});
   scene.until([&] { return scene.got[0].size() == 2; });
   CHECK(scene.got[0] == Lines{"1", "from elsewhere"});
 }

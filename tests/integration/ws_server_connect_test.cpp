@@ -187,7 +187,8 @@ TEST_CASE("websocket server: an exception in a callback goes to errorHandler and
 }
 
 TEST_CASE("websocket server: an answer that could not be sent is 500, and the cause goes to errorHandler") {
-  for (const std::string& value : {std::string("a\r\nX: injected"), std::string("a\nb"), std::string("a\0b", 3)}) {
+  for (const std::string& value :
+       {std::string("a\r\nX: injected"), std::string("a\nb"), std::string("a\0b", 3)}) {
     std::string error;
     LoopFixture fixture;
     const auto worker = listenOn("websocket");

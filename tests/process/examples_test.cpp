@@ -60,7 +60,8 @@ TEST_CASE("example websocket_echo: each message comes back in its kind") {
 TEST_CASE("example ws_client: over wss it speaks to websocket_echo, if it knows who signed the certificate") {
   testing::Certificates certificates;
   const std::string certificate = certificates.issue();
-  Example echo("websocket_echo", {"LISTEN=websocket://" + kAnyPort, "CERT=" + certificate, "KEY=" + certificate});
+  Example echo("websocket_echo",
+               {"LISTEN=websocket://" + kAnyPort, "CERT=" + certificate, "KEY=" + certificate});
   const std::string server = "SERVER=wss://localhost:" + echo.port("echo");
   {
     Example client("ws_client", {server, "CA=" + certificates.cafile});

@@ -18,9 +18,7 @@ namespace {
 
 /// A copy of the program in a folder of its own, where it may leave its log file.
 struct Program {
-  Program() {
-    fs::copy_file(fs::read_symlink("/proc/self/exe").parent_path() / "test_app", path);
-  }
+  Program() { fs::copy_file(fs::read_symlink("/proc/self/exe").parent_path() / "test_app", path); }
   std::string log(const std::string& name = "workerman.log") const {
     std::ifstream file(folder / name);
     return {std::istreambuf_iterator<char>(file), {}};

@@ -35,7 +35,8 @@ TEST_CASE("reload: each process is replaced, one after the other, with the same 
   CHECK(service.stop() == 0);
 }
 
-TEST_CASE("reload: a process whose connections stay open is replaced after stopTimeout, and the log counts them") {
+TEST_CASE(
+    "reload: a process whose connections stay open is replaced after stopTimeout, and the log counts them") {
   Service service({"stop-timeout=0.25"});
   const auto before = service.started(1)[0];
   LineClient client(before.port), other(before.port);
@@ -115,7 +116,8 @@ TEST_CASE("reload: a stuck process is killed after stopTimeout, and the reload g
   CHECK(LineClient(before[0].port).ask("stuck") == "stuck");
   service.process().signal(SIGUSR1);
   service.started(4);
-  CHECK(service.times("within 0.5 seconds (twice stopTimeout) of SIGUSR1: the master kills it with SIGKILL") == 1);
+  CHECK(service.times(
+            "within 0.5 seconds (twice stopTimeout) of SIGUSR1: the master kills it with SIGKILL") == 1);
   CHECK(service.stop() == 0);
 }
 

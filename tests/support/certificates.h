@@ -63,7 +63,8 @@ class Identity {
   std::string keyPem(const std::string& passphrase = "") const {
     return pem([&](BIO* bio) {
       return PEM_write_bio_PKCS8PrivateKey(bio, key_.get(), passphrase.empty() ? nullptr : EVP_aes_256_cbc(),
-                                           passphrase.data(), static_cast<int>(passphrase.size()), nullptr, nullptr);
+                                           passphrase.data(), static_cast<int>(passphrase.size()), nullptr,
+                                           nullptr);
     });
   }
   /// A list that revokes `revoked`, signed by this authority.

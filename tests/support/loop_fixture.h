@@ -7,9 +7,9 @@
 
 #include <doctest/doctest.h>
 
+#include <workerman/workerman.h>
 #include <functional>
 #include <string>
-#include <workerman/workerman.h>
 
 namespace testing {
 

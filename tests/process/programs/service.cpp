@@ -1,8 +1,8 @@
 // What the tests of master and workers run: a text service, told by NAME=VALUE arguments how to behave.
 //   service COMMAND [listen=text://…] [count=N] [reuse-port=1] [reloadable=0] [crash=1]
 //                   [stop-timeout=S] [graceful-timeout=S] [grow=N] [stdout=FILE] [pid-file=FILE] [user=NAME]
-//                   [other=websocket://…] [other-count=N] [inner=text://…] [datagrams=udp://…] [notify=1] [cert=FILE]
-//                   [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N] [name=NAME]
+//                   [other=websocket://…] [other-count=N] [inner=text://…] [datagrams=udp://…] [notify=1]
+//                   [cert=FILE] [status-file=FILE] [log-file=FILE] [log-size=BYTES] [timers=N] [name=NAME]
 
 #include <unistd.h>
 #include <workerman/workerman.h>
@@ -35,13 +35,15 @@ void say(const Parts&... parts) {
 }
 
 std::string state() {
-  return "status " + std::to_string(Worker::getStatus()) + (Worker::isRunning() ? " running" : " not running") +
-         " workers " + std::to_string(Worker::getAllWorkers().size());
+  return "status " + std::to_string(Worker::getStatus()) +
+         (Worker::isRunning() ? " running" : " not running") + " workers " +
+         std::to_string(Worker::getAllWorkers().size());
 }
 
 /// A connection that this process makes to itself.
 void call(const Worker* worker) {
-  const auto client = std::make_shared<AsyncTcpConnection>("text://127.0.0.1:" + std::to_string(worker->getListenPort()));
+  const auto client =
+      std::make_shared<AsyncTcpConnection>("text://127.0.0.1:" + std::to_string(worker->getListenPort()));
   client->connect();
 }
 
@@ -92,7 +94,8 @@ void answer(Worker* worker, Connection connection, std::string_view question) {
 }  // namespace
 
 int main() {
-  Worker worker(option("listen", "text://127.0.0.1:0"), Workerman::SocketContext{.ssl = {.local_cert = option("cert")}});
+  Worker worker(option("listen", "text://127.0.0.1:0"),
+                Workerman::SocketContext{.ssl = {.local_cert = option("cert")}});
   if (!option("cert").empty()) worker.transport = "ssl";
   worker.name = option("name", "service");
   worker.count = std::stoi(option("count", "1"));

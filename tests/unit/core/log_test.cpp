@@ -174,8 +174,7 @@ TEST_CASE_FIXTURE(LogFixture, "log: the file is made with its directories, or wh
   detail::log("hello");
   CHECK(std::filesystem::file_size(detail::logConfig().logFile) > 6);
   detail::logConfig().logFile = path + "/new/folder";
-  CHECK(detail::prepareLogFile() ==
-        "cannot write the log file " + path + "/new/folder: Is a directory");
+  CHECK(detail::prepareLogFile() == "cannot write the log file " + path + "/new/folder: Is a directory");
   detail::logConfig().logFile = path + "/new/folder/workerman.log/none";
   CHECK(detail::prepareLogFile().ends_with(": Not a directory"));
   std::filesystem::remove_all(path + "/new");

@@ -23,7 +23,9 @@ namespace {
 std::vector<std::size_t> recordsOf(std::string_view bytes) {
   std::vector<std::size_t> lengths;
   while (bytes.size() >= 5) {
-    const auto at = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i])); };
+    const auto at = [&](std::size_t i) {
+      return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i]));
+    };
     lengths.push_back(at(3) << 8 | at(4));
     bytes.remove_prefix(std::min(bytes.size(), 5 + lengths.back()));
   }
@@ -83,7 +85,8 @@ TEST_CASE("tls stream: pieces fill records of 16 KiB (RFC 8446 section 5.1), up 
     ends.open();
     std::string all;
     std::vector<std::string> texts;
-    for (const std::size_t size : each.pieces) texts.emplace_back(size, static_cast<char>('a' + texts.size()));
+    for (const std::size_t size : each.pieces)
+      texts.emplace_back(size, static_cast<char>('a' + texts.size()));
     std::vector<iovec> pieces;
     for (std::string& text : texts) {
       pieces.push_back({text.data(), text.size()});
@@ -148,13 +151,13 @@ TEST_CASE("tls stream: what another has left in OpenSSL's error queue is not tak
 TEST_CASE("tls words: a certificate's names, dates and digests") {
   using namespace Workerman::Connection::detail;
   const Identity authority({.commonName = "An Authority", .names = "", .isAuthority = true});
-  const Identity identity({.commonName = "example.test", .names = "DNS:example.test,DNS:*.example.test,IP:10.0.0.1"},
-                          &authority);
+  const Identity identity(
+      {.commonName = "example.test", .names = "DNS:example.test,DNS:*.example.test,IP:10.0.0.1"}, &authority);
   const std::string pem = identity.certificatePem();
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
-                                                      BIO_free);
-  const std::unique_ptr<X509, decltype(&X509_free)> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr),
-                                                                X509_free);
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
   REQUIRE(certificate);
   const auto info = describeCertificate(certificate.get());
   CHECK(info.subject == "CN=example.test");
@@ -167,5 +170,6 @@ TEST_CASE("tls words: a certificate's names, dates and digests") {
   CHECK(fingerprintOf(certificate.get(), "no such digest") == "");
   CHECK(describeVerification(X509_V_ERR_HOSTNAME_MISMATCH, certificate.get(), "a.test") ==
         "the certificate is not for a.test, but for example.test, *.example.test, 10.0.0.1");
-  CHECK(describeVerification(X509_V_ERR_CERT_REVOKED, nullptr, "a.test") == "the certificate has been revoked");
+  CHECK(describeVerification(X509_V_ERR_CERT_REVOKED, nullptr, "a.test") ==
+        "the certificate has been revoked");
 }
