@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <typeinfo>
 
-#include "address.h"
+#include "names/address.h"
 
 namespace Workerman::Connection::detail {
 namespace {

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "address.h"
+#include "names/address.h"
 
 namespace Workerman::Connection::detail {
 

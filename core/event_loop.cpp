@@ -215,7 +215,7 @@ void EventLoop::handleCurrentException() noexcept {
   }
 }
 
-int EventLoop::addTimer(double seconds, detail::Task&& task, bool persistent) {
+int EventLoop::addTimer(double seconds, detail::BoundCallback&& task, bool persistent) {
   requireOpen();
   const std::uint64_t interval = detail::TimerQueue::milliseconds(seconds);
   const int id = detail::TimerQueue::nextId();
@@ -223,17 +223,17 @@ int EventLoop::addTimer(double seconds, detail::Task&& task, bool persistent) {
   return id;
 }
 
-void EventLoop::watchReadable(int fd, detail::Task task) {
+void EventLoop::watchReadable(int fd, detail::BoundCallback task) {
   requireOpen();
   impl_->fds.setReadable(fd, std::move(task));
 }
 
-void EventLoop::watchWritable(int fd, detail::Task task) {
+void EventLoop::watchWritable(int fd, detail::BoundCallback task) {
   requireOpen();
   impl_->fds.setWritable(fd, std::move(task));
 }
 
-void EventLoop::watchSignal(int signal, detail::Task task) {
+void EventLoop::watchSignal(int signal, detail::BoundCallback task) {
   requireOpen();
   impl_->signals.set(signal, std::move(task));
 }

@@ -4,8 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "bound_callback.h"
 #include "fwd.h"
-#include "task.h"
 
 struct uv_loop_s;
 using uv_loop_t = struct uv_loop_s;
@@ -57,14 +57,14 @@ class EventLoop {
   /// again. Throws std::invalid_argument for negative or non-finite seconds.
   template <class F, class Args = std::tuple<>>
   int delay(double seconds, F&& fn, Args&& args = {}) {
-    return addTimer(seconds, detail::makeTask(std::forward<F>(fn), std::forward<Args>(args)), false);
+    return addTimer(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), false);
   }
 
   /// As delay(), but again and again; with 0, once in every iteration. A run
   /// that comes late does not shift the later ones; missed ones are left out.
   template <class F, class Args = std::tuple<>>
   int repeat(double seconds, F&& fn, Args&& args = {}) {
-    return addTimer(seconds, detail::makeTask(std::forward<F>(fn), std::forward<Args>(args)), true);
+    return addTimer(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), true);
   }
 
   /// Forgets a timer, also from inside its own callback. False if there is
@@ -80,7 +80,7 @@ class EventLoop {
   /// Throws std::runtime_error for what cannot be watched (a regular file).
   template <class F>
   void onReadable(int fd, F&& fn) {
-    watchReadable(fd, detail::Task(std::forward<F>(fn)));
+    watchReadable(fd, detail::BoundCallback(std::forward<F>(fn)));
   }
   /// Ends onReadable(). False if there was none.
   bool offReadable(int fd);
@@ -88,7 +88,7 @@ class EventLoop {
   /// As onReadable(), for writing.
   template <class F>
   void onWritable(int fd, F&& fn) {
-    watchWritable(fd, detail::Task(std::forward<F>(fn)));
+    watchWritable(fd, detail::BoundCallback(std::forward<F>(fn)));
   }
   /// Ends onWritable(). False if there was none.
   bool offWritable(int fd);
@@ -98,7 +98,7 @@ class EventLoop {
   /// Throws std::runtime_error for a signal that cannot be caught.
   template <class F>
   void onSignal(int signal, F&& fn) {
-    watchSignal(signal, detail::Task(std::forward<F>(fn)));
+    watchSignal(signal, detail::BoundCallback(std::forward<F>(fn)));
   }
   /// Ends onSignal() and leaves the signal ignored. False if there was none.
   bool offSignal(int signal);
@@ -186,10 +186,10 @@ class EventLoop {
   friend class Timer;
   struct Impl;
 
-  int addTimer(double seconds, detail::Task&& task, bool persistent);
-  void watchReadable(int fd, detail::Task task);
-  void watchWritable(int fd, detail::Task task);
-  void watchSignal(int signal, detail::Task task);
+  int addTimer(double seconds, detail::BoundCallback&& task, bool persistent);
+  void watchReadable(int fd, detail::BoundCallback task);
+  void watchWritable(int fd, detail::BoundCallback task);
+  void watchSignal(int signal, detail::BoundCallback task);
   void assignErrorHandler(detail::ErrorHandler handler);
   void addDeferred(detail::Thunk thunk);
   void leaveOutermost() noexcept;

@@ -38,7 +38,7 @@ FdWatches::Watch& FdWatches::findOrOpen(int fd) {
   return *watches_.emplace(fd, std::move(watch)).first->second;
 }
 
-void FdWatches::set(int fd, Task Watch::*direction, Task task) {
+void FdWatches::set(int fd, BoundCallback Watch::*direction, BoundCallback task) {
   if (!task) {
     drop(fd, direction);
     return;
@@ -54,13 +54,13 @@ void FdWatches::set(int fd, Task Watch::*direction, Task task) {
   }
 }
 
-bool FdWatches::drop(int fd, Task Watch::*direction) {
+bool FdWatches::drop(int fd, BoundCallback Watch::*direction) {
   auto found = watches_.find(fd);
   if (found == watches_.end() || !(found->second.get()->*direction)) {
     return false;
   }
   Watch& watch = *found->second;
-  const Task gone = std::exchange(watch.*direction, nullptr);
+  const BoundCallback gone = std::exchange(watch.*direction, nullptr);
   if (watch.readable || watch.writable) {
     restart(watch);
   } else {
@@ -105,11 +105,11 @@ void FdWatches::onPoll(uv_poll_t* poll, int status, int events) noexcept {
 void FdWatches::dispatch(int fd, std::uint64_t serial, int events) noexcept {
   // Looked up again for each: the first callback may have ended the watch.
   if (Watch* watch = (events & UV_READABLE) ? find(fd, serial) : nullptr; watch && watch->readable) {
-    Task task = watch->readable;
+    BoundCallback task = watch->readable;
     loop_.guarded([&] { task(fd); });
   }
   if (Watch* watch = (events & UV_WRITABLE) ? find(fd, serial) : nullptr; watch && watch->writable) {
-    Task task = watch->writable;
+    BoundCallback task = watch->writable;
     loop_.guarded([&] { task(fd); });
   }
 }

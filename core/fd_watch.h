@@ -4,7 +4,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "task.h"
+#include "bound_callback.h"
 #include "uv_handle.h"
 
 namespace Workerman::detail {
@@ -15,8 +15,8 @@ class FdWatches {
  public:
   explicit FdWatches(EventLoop& loop) : loop_(loop) {}
 
-  void setReadable(int fd, Task task) { set(fd, &Watch::readable, std::move(task)); }
-  void setWritable(int fd, Task task) { set(fd, &Watch::writable, std::move(task)); }
+  void setReadable(int fd, BoundCallback task) { set(fd, &Watch::readable, std::move(task)); }
+  void setWritable(int fd, BoundCallback task) { set(fd, &Watch::writable, std::move(task)); }
   bool dropReadable(int fd) { return drop(fd, &Watch::readable); }
   bool dropWritable(int fd) { return drop(fd, &Watch::writable); }
   /// Drops all of them.
@@ -28,13 +28,13 @@ class FdWatches {
     int fd;
     std::uint64_t serial;
     UvHandle<uv_poll_t> poll;
-    Task readable;
-    Task writable;
+    BoundCallback readable;
+    BoundCallback writable;
   };
 
   static void onPoll(uv_poll_t* poll, int status, int events) noexcept;
-  void set(int fd, Task Watch::*direction, Task task);
-  bool drop(int fd, Task Watch::*direction);
+  void set(int fd, BoundCallback Watch::*direction, BoundCallback task);
+  bool drop(int fd, BoundCallback Watch::*direction);
   Watch& findOrOpen(int fd);
   Watch* find(int fd, std::uint64_t serial) noexcept;
   int restart(Watch& watch) noexcept;

@@ -18,7 +18,7 @@ void ignoreIfDefault(int signal) noexcept {
 
 }  // namespace
 
-void SignalWatches::set(int signal, Task task) {
+void SignalWatches::set(int signal, BoundCallback task) {
   if (auto found = watches_.find(signal); found != watches_.end()) {
     std::swap(found->second->task, task);
     return;
@@ -67,7 +67,7 @@ void SignalWatches::onSignal(uv_signal_t* handle, int signal) noexcept {
   const auto& watch = *static_cast<Watch*>(handle->data);
   SignalWatches& self = *watch.owner;
   DispatchScope scope(self.loop_);
-  Task task = watch.task;
+  BoundCallback task = watch.task;
   self.loop_.guarded([&] { task(signal); });
 }
 

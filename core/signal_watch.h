@@ -3,7 +3,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "task.h"
+#include "bound_callback.h"
 #include "uv_handle.h"
 
 namespace Workerman::detail {
@@ -14,7 +14,7 @@ class SignalWatches {
  public:
   explicit SignalWatches(EventLoop& loop) : loop_(loop) {}
 
-  void set(int signal, Task task);
+  void set(int signal, BoundCallback task);
   /// Leaves the signal ignored, unless somebody else handles it as well.
   bool drop(int signal);
   /// Ends all watches; the signals are at their default again.
@@ -24,7 +24,7 @@ class SignalWatches {
   struct Watch {
     SignalWatches* owner;
     UvHandle<uv_signal_t> handle;
-    Task task;
+    BoundCallback task;
   };
 
   static void onSignal(uv_signal_t* handle, int signal) noexcept;

@@ -23,7 +23,7 @@ namespace {
 struct Pending {
   int id;
   std::uint64_t interval;
-  detail::Task task;
+  detail::BoundCallback task;
   bool persistent;
 };
 
@@ -31,7 +31,7 @@ thread_local std::vector<Pending> pending;
 
 }  // namespace
 
-int Timer::addTask(double seconds, detail::Task&& task, bool persistent) {
+int Timer::addTask(double seconds, detail::BoundCallback&& task, bool persistent) {
   if (detail::timerLoop) {
     return detail::timerLoop->addTimer(seconds, std::move(task), persistent);
   }

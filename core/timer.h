@@ -3,9 +3,9 @@
 #include <tuple>
 #include <utility>
 
+#include "bound_callback.h"
 #include "event_loop.h"
 #include "fwd.h"
-#include "task.h"
 
 namespace Workerman {
 
@@ -31,7 +31,7 @@ class Timer {
   /// non-finite seconds, std::runtime_error without a Worker.
   template <class F, class Args = std::tuple<>>
   static int add(double seconds, F&& fn, Args&& args = {}, bool persistent = true) {
-    return addTask(seconds, detail::makeTask(std::forward<F>(fn), std::forward<Args>(args)), persistent);
+    return addTask(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), persistent);
   }
 
   /// As add(), once.
@@ -59,7 +59,7 @@ class Timer {
   static void init(EventLoop* loop);
 
  private:
-  static int addTask(double seconds, detail::Task&& task, bool persistent);
+  static int addTask(double seconds, detail::BoundCallback&& task, bool persistent);
 };
 
 namespace detail {

@@ -57,7 +57,7 @@ std::uint64_t TimerQueue::milliseconds(double seconds) {
   return whole + (static_cast<double>(whole) < exact || whole == 0 ? 1 : 0);
 }
 
-void TimerQueue::add(int id, std::uint64_t interval, Task&& task, bool persistent) {
+void TimerQueue::add(int id, std::uint64_t interval, BoundCallback&& task, bool persistent) {
   const std::uint32_t slot = takeSlot(id);
   slots_[slot].task = std::move(task);
   ++applicationCount_;
@@ -79,7 +79,7 @@ bool TimerQueue::remove(int id) {
     return false;
   }
   // The callback's captures go last: their destructors may come back here.
-  const Task task = release(slot);
+  const BoundCallback task = release(slot);
   return true;
 }
 
@@ -150,7 +150,7 @@ void TimerQueue::schedule(std::uint32_t slot, std::uint64_t interval, bool persi
 }
 
 /// Makes the slot free and hands out its callback.
-Task TimerQueue::release(std::uint32_t slot) noexcept {
+BoundCallback TimerQueue::release(std::uint32_t slot) noexcept {
   Slot& timer = slots_[slot];
   if (timer.interval == 0) {
     dropTick(timer.place);
@@ -161,7 +161,7 @@ Task TimerQueue::release(std::uint32_t slot) noexcept {
   if (!timer.internal) {
     --applicationCount_;
   }
-  Task task = std::move(timer.task);
+  BoundCallback task = std::move(timer.task);
   timer = Slot{};
   timer.place = freeSlot_;
   freeSlot_ = slot;
@@ -188,7 +188,7 @@ void TimerQueue::run(std::uint32_t slot, bool last) noexcept {
     internal->fn(internal->context);
     return;
   }
-  Task task = last ? release(slot) : timer.task;
+  BoundCallback task = last ? release(slot) : timer.task;
   loop_.guarded([&] { task(id); });
 }
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "bound_callback.h"
 #include "loop_timer.h"
-#include "task.h"
 #include "timer_heap.h"
 #include "timer_ids.h"
 #include "uv_handle.h"
@@ -31,7 +31,7 @@ class TimerQueue {
   static std::uint64_t milliseconds(double seconds);
 
   /// Adds an application's timer of that interval under `id`, which is not in use.
-  void add(int id, std::uint64_t milliseconds, Task&& task, bool persistent);
+  void add(int id, std::uint64_t milliseconds, BoundCallback&& task, bool persistent);
   /// Adds one of the library's and returns its id.
   int add(double seconds, LoopTimer::State& timer, bool persistent);
   /// False if no application's timer has this id.
@@ -53,7 +53,7 @@ class TimerQueue {
 
  private:
   struct Slot {
-    Task task;
+    BoundCallback task;
     LoopTimer::State* internal = nullptr;
     std::uint64_t interval = 0;
     std::uint32_t place = 0;  // in the heap, or in ticks_; the next free slot
@@ -72,7 +72,7 @@ class TimerQueue {
   static void onTimer(uv_timer_t* timer) noexcept;
   std::uint32_t takeSlot(int id);
   void schedule(std::uint32_t slot, std::uint64_t interval, bool persistent);
-  Task release(std::uint32_t slot) noexcept;
+  BoundCallback release(std::uint32_t slot) noexcept;
   void run(std::uint32_t slot, bool last) noexcept;
   void fire() noexcept;
   void arm() noexcept;

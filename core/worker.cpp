@@ -10,7 +10,7 @@
 #include "listener.h"
 #include "log.h"
 #include "process/command_line.h"
-#include "process/commands.h"
+#include "process/invocation.h"
 #include "process/master.h"
 #include "runtime.h"
 

@@ -12,9 +12,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "../connection/datagram/udp_connection.h"
 #include "../connection/protocol.h"
-#include "../connection/tcp_connection.h"
-#include "../connection/udp_connection.h"
+#include "../connection/stream/tcp_connection.h"
 #include "../core/callable_traits.h"
 #include "../core/exceptions.h"
 

@@ -5,10 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "connection/async_tcp_connection.h"
-#include "connection/async_udp_connection.h"
-#include "connection/tcp_connection.h"
-#include "connection/udp_connection.h"
+#include "connection/datagram/async_udp_connection.h"
+#include "connection/datagram/udp_connection.h"
+#include "connection/stream/async_tcp_connection.h"
+#include "connection/stream/tcp_connection.h"
 #include "core/event_loop.h"
 #include "core/timer.h"
 #include "core/worker.h"

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "../../core/base64.h"
-#include "../address.h"
+#include "../names/address.h"
 
 namespace Workerman::Connection::detail {
 

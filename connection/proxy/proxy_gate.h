@@ -9,7 +9,7 @@
 #include "../../core/fwd.h"
 #include "../../core/loop_timer.h"
 #include "../../core/poll_handle.h"
-#include "../connection_limits.h"
+#include "../listen/connection_limits.h"
 #include "../socket.h"
 #include "trusted_proxies.h"
 

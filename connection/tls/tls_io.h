@@ -8,7 +8,7 @@
 #include <memory>
 #include <string_view>
 
-#include "../byte_queue.h"
+#include "../stream/byte_queue.h"
 #include "tls_buffers.h"
 
 namespace Workerman::Connection::detail {

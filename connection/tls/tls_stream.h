@@ -12,8 +12,8 @@
 #include <string_view>
 #include <utility>
 
-#include "../byte_queue.h"
 #include "../ssl_info.h"
+#include "../stream/byte_queue.h"
 #include "tls_buffers.h"
 
 struct iovec;

@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "../../connection/async_tcp_connection.h"
+#include "../../connection/stream/async_tcp_connection.h"
 #include "../http/head_parser.h"
 #include "../http/response.h"
 #include "../ws.h"
@@ -53,7 +53,7 @@ std::string_view offeredProtocols(const TcpConnection& connection) {
 
 /// What is wrong with the server's answer; nothing: agreed.
 std::optional<std::string> judge(const Http::detail::ResponseHead& head, const TcpConnection& connection,
-                                 Session& session) {
+                                 WebsocketSession& session) {
   const std::string_view extensions = session.offersCompression() ? "permessage-deflate" : "";
   auto wrong = checkResponse(head, session.opening().key, offeredProtocols(connection), extensions);
   if (wrong || !session.offersCompression()) return wrong;
@@ -67,8 +67,8 @@ std::optional<std::string> judge(const Http::detail::ResponseHead& head, const T
 
 }  // namespace
 
-std::unique_ptr<Session> WebsocketClient::makeSession(TcpConnection& connection) const {
-  return std::make_unique<Session>(*this, connection, Role::Client);
+std::unique_ptr<WebsocketSession> WebsocketClient::makeSession(TcpConnection& connection) const {
+  return std::make_unique<WebsocketSession>(*this, connection, Role::Client);
 }
 
 void WebsocketClient::prepare(TcpConnection& connection) const {
@@ -76,7 +76,7 @@ void WebsocketClient::prepare(TcpConnection& connection) const {
 }
 
 void WebsocketClient::onConnect(TcpConnection& connection) const {
-  Session& mine = session(connection);
+  WebsocketSession& mine = session(connection);
   mine.opening().key = newKey();
   connection.websocketServerProtocol = nullptr;
   if (wantsDeflate(connection)) mine.offerCompression();
@@ -84,13 +84,13 @@ void WebsocketClient::onConnect(TcpConnection& connection) const {
 }
 
 void WebsocketClient::receive(TcpConnection& connection, Input& input) const {
-  Session& mine = session(connection);
-  if (mine.phase() == Session::Phase::Opening && !upgrade(connection, mine, input)) return;
+  WebsocketSession& mine = session(connection);
+  if (mine.phase() == WebsocketSession::Phase::Opening && !upgrade(connection, mine, input)) return;
   mine.receive(input);
 }
 
 /// Reads the server's answer. True: frames may follow in the same input.
-bool WebsocketClient::upgrade(TcpConnection& connection, Session& mine, Input& input) const {
+bool WebsocketClient::upgrade(TcpConnection& connection, WebsocketSession& mine, Input& input) const {
   auto result = Http::detail::parseResponseHead(input.view(), {}, mine.opening().scanned);
   if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
     mine.opening().scanned = incomplete->scanned;

@@ -17,8 +17,9 @@ class WebsocketClient final : public WebsocketProtocol {
   void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
 
  private:
-  std::unique_ptr<Session> makeSession(Connection::TcpConnection& connection) const override;
-  bool upgrade(Connection::TcpConnection& connection, Session& session, Connection::Input& input) const;
+  std::unique_ptr<WebsocketSession> makeSession(Connection::TcpConnection& connection) const override;
+  bool upgrade(Connection::TcpConnection& connection, WebsocketSession& session,
+               Connection::Input& input) const;
 };
 
 }  // namespace Workerman::Protocols::detail

@@ -6,7 +6,7 @@
 #include <utility>
 #include <variant>
 
-#include "../../connection/tcp_connection.h"
+#include "../../connection/stream/tcp_connection.h"
 #include "../http/head_parser.h"
 #include "../http/request.h"
 #include "../http/response.h"
@@ -22,10 +22,10 @@ using Connection::SendResult;
 using Connection::TcpConnection;
 
 /// A session that may still be refused.
-class ServerSession final : public Session {
+class ServerSession final : public WebsocketSession {
  public:
   ServerSession(const Connection::Protocol& owner, TcpConnection& connection) noexcept
-      : Session(owner, connection, Role::Server) {}
+      : WebsocketSession(owner, connection, Role::Server) {}
 
   /// onWebSocketConnect is running: what it closes with is the answer.
   bool isAnswering = false;
@@ -44,7 +44,7 @@ std::optional<AcceptedDeflate> acceptOffer(const TcpConnection& connection, cons
 
 }  // namespace
 
-std::unique_ptr<Session> WebsocketServer::makeSession(TcpConnection& connection) const {
+std::unique_ptr<WebsocketSession> WebsocketServer::makeSession(TcpConnection& connection) const {
   return std::make_unique<ServerSession>(*this, connection);
 }
 
@@ -54,7 +54,7 @@ std::unique_ptr<Connection::Broadcast> WebsocketServer::encodeForMany(std::strin
 
 void WebsocketServer::receive(TcpConnection& connection, Input& input) const {
   auto& mine = static_cast<ServerSession&>(session(connection));
-  if (mine.phase() == Session::Phase::Opening && !upgrade(connection, mine, input)) return;
+  if (mine.phase() == WebsocketSession::Phase::Opening && !upgrade(connection, mine, input)) return;
   mine.receive(input);
 }
 
@@ -140,9 +140,9 @@ bool WebsocketServer::beginClose(TcpConnection& connection, int code, std::strin
 }
 
 bool WebsocketServer::isOpening(const TcpConnection& connection) const noexcept {
-  const Session* mine = find(connection);
+  const WebsocketSession* mine = find(connection);
   return connection.getStatus() == TcpConnection::STATUS_ESTABLISHED &&
-         (mine == nullptr || mine->phase() == Session::Phase::Opening);
+         (mine == nullptr || mine->phase() == WebsocketSession::Phase::Opening);
 }
 
 void WebsocketServer::handshakeOverdue(TcpConnection& connection) const {

@@ -25,7 +25,7 @@ class WebsocketServer final : public WebsocketProtocol {
   void handshakeOverdue(Connection::TcpConnection& connection) const override;
 
  private:
-  std::unique_ptr<Session> makeSession(Connection::TcpConnection& connection) const override;
+  std::unique_ptr<WebsocketSession> makeSession(Connection::TcpConnection& connection) const override;
   bool upgrade(Connection::TcpConnection& connection, ServerSession& session, Connection::Input& input) const;
   bool answer(Connection::TcpConnection& connection, ServerSession& session, Http::Request& request,
               const std::string& key) const;

@@ -10,9 +10,9 @@ namespace Workerman::Protocols::detail {
 using Connection::SendResult;
 using Connection::TcpConnection;
 
-Session& WebsocketProtocol::startSession(TcpConnection& connection) const {
+WebsocketSession& WebsocketProtocol::startSession(TcpConnection& connection) const {
   auto made = makeSession(connection);
-  Session& session = *made;
+  WebsocketSession& session = *made;
   connection.setProtocolState(std::move(made));
   return session;
 }
@@ -35,11 +35,11 @@ bool WebsocketProtocol::beginClose(TcpConnection& connection, int code, std::str
 }
 
 void WebsocketProtocol::beforeClose(TcpConnection& connection, std::string_view cause) const {
-  if (Session* mine = find(connection)) mine->ended(cause);
+  if (WebsocketSession* mine = find(connection)) mine->ended(cause);
 }
 
 void WebsocketProtocol::onDrained(TcpConnection& connection) const {
-  if (Session* mine = find(connection)) mine->drained();
+  if (WebsocketSession* mine = find(connection)) mine->drained();
 }
 
 void WebsocketProtocol::finish(TcpConnection& connection, double patience) const {
@@ -47,7 +47,7 @@ void WebsocketProtocol::finish(TcpConnection& connection, double patience) const
 }
 
 void WebsocketProtocol::beforeWrite(TcpConnection& connection) const {
-  if (Session* mine = find(connection)) mine->sayGoodbyeIfAnswered();
+  if (WebsocketSession* mine = find(connection)) mine->sayGoodbyeIfAnswered();
 }
 
 }  // namespace Workerman::Protocols::detail

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "../../connection/protocol.h"
-#include "session.h"
+#include "websocket_session.h"
 
 namespace Workerman::Protocols::detail {
 
@@ -30,20 +30,20 @@ class WebsocketProtocol : public Connection::Protocol {
   void beforeWrite(Connection::TcpConnection& connection) const override;
 
   /// The connection's session, made at the first call.
-  Session& session(Connection::TcpConnection& connection) const {
-    if (Session* known = find(connection)) [[likely]]
+  WebsocketSession& session(Connection::TcpConnection& connection) const {
+    if (WebsocketSession* known = find(connection)) [[likely]]
       return *known;
     return startSession(connection);
   }
 
  protected:
-  Session* find(const Connection::TcpConnection& connection) const noexcept {
-    return static_cast<Session*>(connection.stateOf(*this));
+  WebsocketSession* find(const Connection::TcpConnection& connection) const noexcept {
+    return static_cast<WebsocketSession*>(connection.stateOf(*this));
   }
 
  private:
-  virtual std::unique_ptr<Session> makeSession(Connection::TcpConnection& connection) const = 0;
-  Session& startSession(Connection::TcpConnection& connection) const;
+  virtual std::unique_ptr<WebsocketSession> makeSession(Connection::TcpConnection& connection) const = 0;
+  WebsocketSession& startSession(Connection::TcpConnection& connection) const;
 };
 
 }  // namespace Workerman::Protocols::detail

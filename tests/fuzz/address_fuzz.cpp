@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "connection/address.h"
+#include "connection/names/address.h"
 
 using namespace Workerman::Connection::detail;
 

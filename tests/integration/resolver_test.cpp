@@ -1,4 +1,4 @@
-#include "connection/resolver.h"
+#include "connection/names/resolver.h"
 
 #include <doctest/doctest.h>
 #include <uv.h>

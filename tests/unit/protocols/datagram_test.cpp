@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <workerman/workerman.h>
-#include "connection/datagram.h"
+#include "connection/datagram/datagram.h"
 
 using namespace Workerman;
 using namespace Workerman::Connection;

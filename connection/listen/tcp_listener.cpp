@@ -1,0 +1,155 @@
+#include "tcp_listener.h"
+
+#include <unistd.h>
+#include <uv.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "../../core/event_loop.h"
+#include "../../core/worker.h"
+#include "../stream/tcp_connection.h"
+#include "../tls/tls_stream.h"
+#include "connection_limits.h"
+
+namespace Workerman::Connection::detail {
+
+using Workerman::detail::PollHandle;
+
+namespace {
+
+/// Connections taken per round, so that those already open get their turn.
+constexpr int kAcceptBatch = 256;
+/// How long to leave a full descriptor table alone.
+constexpr double kRestSeconds = 0.1;
+
+}  // namespace
+
+TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
+                         const Protocol* protocol, std::shared_ptr<TlsServer> tls)
+    : worker_(worker),
+      loop_(loop),
+      socket_(std::move(socket)),
+      unixPath_(std::move(unixPath)),
+      protocol_(protocol),
+      tls_(std::move(tls)),
+      rest_(loop) {
+  if (worker.proxyProtocol)
+    gate_ = std::make_unique<ProxyGate>(worker, loop, static_cast<ProxyGateClient&>(*this));
+  poll_.open(loop_, socket_.get(), &TcpListener::onPoll, this);
+}
+
+TcpListener::~TcpListener() {
+  if (isGone_ != nullptr) *isGone_ = true;
+  poll_.close();
+  if (!unixPath_.empty()) ::unlink(unixPath_.c_str());
+}
+
+void TcpListener::resume() {
+  isPaused_ = false;
+  poll_.watch(PollHandle::Readable);
+  if (gate_) gate_->resume();
+}
+
+void TcpListener::pause() noexcept {
+  isPaused_ = true;
+  rest_.stop();
+  poll_.watch(PollHandle::None);
+  if (gate_) gate_->pause();
+}
+
+int TcpListener::port() const noexcept {
+  return localAddress(socket_.get()).port();
+}
+
+void TcpListener::onPoll(void* self, int) noexcept {
+  auto& listener = *static_cast<TcpListener*>(self);
+  const auto worker = listener.worker_.weak_from_this().lock();
+  const Workerman::detail::DispatchScope scope(listener.loop_);
+  bool isGone = false;
+  listener.isGone_ = &isGone;
+  listener.loop_.guarded([&] { listener.acceptAll(isGone); });
+  if (!isGone) listener.isGone_ = nullptr;
+}
+
+void TcpListener::acceptAll(const bool& isGone) {
+  for (int taken = 0; taken < kAcceptBatch; ++taken) {
+    // A callback may pause or close this listener.
+    if (isGone || isPaused_ || rest_.active()) return;
+    SocketAddress peer;
+    FileDescriptor socket(acceptFrom(socket_.get(), &peer));
+    if (socket) {
+      // What is refused is closed at once: the queue must not fill up with it.
+      auto& limits = ConnectionLimits::of(worker_);
+      if (gate_) {
+        if (limits.admitsUnknown(peer, gate_->waiting())) askProxy(std::move(socket), peer);
+      } else if (limits.admits(peer)) {
+        takeOver(std::move(socket), peer, limits.now());
+      }
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      return restAWhile(errno);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return;
+    }
+    // Anything else is about the one connection that is gone already.
+  }
+}
+
+void TcpListener::restAWhile(int error) {
+  const std::string cause = std::system_category().message(error);
+  if (failures_.begins(uv_now(loop_.uvLoop()))) {
+    Worker::log("accept: " + cause + "; trying again every " +
+                std::to_string(static_cast<int>(kRestSeconds * 1000)) + " ms");
+  }
+  poll_.watch(PollHandle::None);
+  rest_.start(
+      kRestSeconds, [](void* self) noexcept { static_cast<TcpListener*>(self)->resume(); }, this);
+}
+
+void TcpListener::askProxy(FileDescriptor socket, const SocketAddress& peer) {
+  try {
+    gate_->admit(std::move(socket), peer);
+  } catch (const std::system_error& e) {
+    restAWhile(e.code().value());
+  }
+}
+
+void TcpListener::passed(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) {
+  if (ConnectionLimits::of(worker_).admits(peer)) takeOver(std::move(socket), peer, acceptedAt);
+}
+
+void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) {
+  if (peer.isIp()) setTcpOptions(socket.get());
+  TcpConnectionPtr connection;
+  try {
+    auto tls = tls_ ? std::make_unique<TlsStream>(tls_->context) : nullptr;
+    connection = TcpConnection::accepted(loop_, socket.get(), peer.text(), std::move(tls));
+  } catch (const std::system_error& e) {
+    return restAWhile(e.code().value());  // no room among what the system watches; the socket closes
+  }
+  static_cast<void>(socket.release());
+  Worker& worker = worker_;
+  connection->worker = &worker;
+  // A client whose address a proxy has told is no unix peer, even if the proxy is.
+  const bool isUnix = worker.transport == "unix" && !peer.isIp();
+  connection->transport = tls_     ? CompactText::literal<"ssl">()
+                          : isUnix ? CompactText::literal<"unix">()
+                                   : CompactText::literal<"tcp">();
+  connection->protocol = ProtocolName(protocol_);
+  connection->onConnect = worker.onConnect;
+  connection->onMessage = worker.onMessage;
+  connection->onClose = worker.onClose;
+  connection->onError = worker.onError;
+  connection->onBufferFull = worker.onBufferFull;
+  connection->onBufferDrain = worker.onBufferDrain;
+  connection->onWebSocketConnect = worker.onWebSocketConnect;
+  connection->onWebSocketConnected = worker.onWebSocketConnected;
+  connection->onWebSocketClose = worker.onWebSocketClose;
+  connection->onWebSocketPing = worker.onWebSocketPing;
+  connection->onWebSocketPong = worker.onWebSocketPong;
+  worker.connectionStarted();
+  ConnectionLimits::of(worker).started(*connection, acceptedAt);
+  connection->startAccepted();
+}
+
+}  // namespace Workerman::Connection::detail

@@ -1,0 +1,61 @@
+#pragma once
+
+/// A listening stream socket and what it accepts (internal).
+
+#include <memory>
+#include <string>
+
+#include "../../core/fwd.h"
+#include "../../core/listener.h"
+#include "../../core/loop_timer.h"
+#include "../../core/poll_handle.h"
+#include "../protocol.h"
+#include "../proxy/proxy_gate.h"
+#include "../socket.h"
+#include "../tls/tls_context.h"
+#include "connection_limits.h"
+
+namespace Workerman::Connection::detail {
+
+class TcpListener final : public Workerman::detail::Listener, private ProxyGateClient {
+ public:
+  /// Takes over a listening socket. `unixPath`: the file to remove at the end.
+  /// @throws std::invalid_argument for an entry of Worker::trustedProxies.
+  /// `tls`: null for none.
+  TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
+              const Protocol* protocol, std::shared_ptr<TlsServer> tls);
+  ~TcpListener() override;
+
+  void resume() override;
+  void pause() noexcept override;
+  int descriptor() const noexcept override { return socket_.get(); }
+  int port() const noexcept override;
+  void reloadCertificates() override {
+    if (tls_) tls_->renew();
+  }
+
+ private:
+  static void onPoll(void* self, int events) noexcept;
+  void acceptAll(const bool& isGone);
+  void askProxy(FileDescriptor socket, const SocketAddress& peer);
+  void passed(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) override;
+  void takeOver(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt);
+  void restAWhile(int error);
+
+  Worker& worker_;
+  EventLoop& loop_;
+  FileDescriptor socket_;
+  std::string unixPath_;
+  const Protocol* protocol_;
+  std::shared_ptr<TlsServer> tls_;
+  Workerman::detail::PollHandle poll_;
+  Workerman::detail::LoopTimer rest_;
+  /// Of a worker with proxyProtocol.
+  std::unique_ptr<ProxyGate> gate_;
+  Burst failures_;
+  bool isPaused_ = true;
+  /// Set while accepting: becomes true when this is destroyed meanwhile.
+  bool* isGone_ = nullptr;
+};
+
+}  // namespace Workerman::Connection::detail
