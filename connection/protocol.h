@@ -3,6 +3,7 @@
 /// The seam between a connection and what is spoken on it.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -17,6 +18,10 @@
 namespace Workerman::Connection {
 
 class Protocol;
+namespace detail {
+class Link;
+}
+using detail::Link;
 
 /// One message on its way to many connections, encoded once for all of them.
 class Broadcast {
@@ -26,7 +31,7 @@ class Broadcast {
   Broadcast& operator=(const Broadcast&) = delete;
   virtual ~Broadcast() = default;
   /// As send() to a connection of that protocol.
-  virtual SendResult sendTo(TcpConnection& connection) = 0;
+  virtual SendResult sendTo(Link& connection) = 0;
 };
 
 /// The bytes of one connection that wait to be parsed, while they are being
@@ -70,11 +75,36 @@ class Input {
   }
   bool abandoned() const noexcept { return abandoned_; }
 
+  /// @name This turn's share, counted by Link
+  /// @{
+  /// Messages between two looks at the clock.
+  static constexpr std::uint32_t kLook = 32;
+  /// Inflated bytes of one turn: half a millisecond's work.
+  static constexpr std::size_t kOutput = 256 * 1024;
+  /// One message. False: it is time for a look.
+  bool spend() noexcept { return --untilLook_ != 0; }
+  /// How many looks there have been before this one.
+  unsigned lookAgain(std::int64_t now) noexcept {
+    untilLook_ = kLook;
+    if (looks_ == 0) since_ = now;
+    return looks_++;
+  }
+  /// Bytes that a message may still grow to beyond what has come, as inflating makes of it.
+  std::size_t outputLeft() const noexcept { return outputLeft_; }
+  void spendOutput(std::size_t size) noexcept { outputLeft_ -= size < outputLeft_ ? size : outputLeft_; }
+  /// When the first one was.
+  std::int64_t since() const noexcept { return since_; }
+  /// @}
+
  private:
   const TcpConnectionPtr& connection_;
   char* data_;
   std::size_t size_;
   std::size_t wanted_;
+  std::size_t outputLeft_ = kOutput;
+  std::int64_t since_ = 0;
+  std::uint32_t untilLook_ = kLook;
+  unsigned looks_ = 0;
   bool abandoned_ = false;
 };
 
@@ -113,13 +143,13 @@ class Protocol {
 
   /// Parses what it can of `input` and delivers messages. Must return when
   /// there is too little data or `connection.mayReceive(input)` is false.
-  virtual void receive(TcpConnection& connection, Input& input) const = 0;
+  virtual void receive(Link& connection, Input& input) const = 0;
 
   /// Sends one message. @throws std::invalid_argument for a type of message
   /// that this protocol has no encoding for.
-  virtual SendResult send(TcpConnection& connection, Message message) const = 0;
+  virtual SendResult send(Link& connection, Message message) const = 0;
   /// Sends one text: the hot path of the above.
-  virtual SendResult sendText(TcpConnection& connection, std::string_view text) const = 0;
+  virtual SendResult sendText(Link& connection, std::string_view text) const = 0;
 
   /// The text that `message` is sent as, in `storage` if need be; nothing: it is
   /// no text. @throws std::invalid_argument as send()
@@ -132,37 +162,37 @@ class Protocol {
 
   /// An AsyncTcpConnection is about to connect. @throws std::invalid_argument
   /// for settings that could never be sent.
-  virtual void prepare(TcpConnection&) const {}
+  virtual void prepare(Link&) const {}
   /// An AsyncTcpConnection is connected (after the user's onConnect).
-  virtual void onConnect(TcpConnection&) const {}
+  virtual void onConnect(Link&) const {}
   /// The connection is closed (after the user's onClose).
-  virtual void onClose(TcpConnection&) const {}
+  virtual void onClose(Link&) const {}
 
   /// All that was queued has been written.
-  virtual void onDrained(TcpConnection&) const {}
+  virtual void onDrained(Link&) const {}
 
   /// Whether a client is ready to talk as soon as its socket is connected. If
-  /// not, the protocol calls TcpConnection::protocolReady() when it is.
+  /// not, the protocol calls Link::protocolReady() when it is.
   virtual bool readyOnConnect() const noexcept { return true; }
   /// Whether an accepted connection still owes its opening handshake.
-  virtual bool isOpening(const TcpConnection&) const noexcept { return false; }
+  virtual bool isOpening(const Link&) const noexcept { return false; }
   /// isOpening() when the worker's handshakeTimeout is over: refuse and close.
-  virtual void handshakeOverdue(TcpConnection&) const {}
+  virtual void handshakeOverdue(Link&) const {}
   /// Says good-bye, with `code` -1 the usual one. True: the protocol closes the connection itself when the
   /// peer has answered or a time limit is over. False: nothing to say.
   /// @throws std::invalid_argument for a code that must not be sent.
-  virtual bool beginClose(TcpConnection&, int /*code*/, std::string_view /*reason*/) const { return false; }
+  virtual bool beginClose(Link&, int /*code*/, std::string_view /*reason*/) const { return false; }
   /// This process is about to end and lets its connections finish: says good-bye
   /// once nothing is under way, not waiting longer than `patience` seconds for a
   /// reply that the application makes. Without a good-bye the peer ends it.
-  virtual void finish(TcpConnection&, double /*patience*/) const {}
-  /// After TcpConnection::holdOutput(): what is queued is about to be written.
-  virtual void beforeWrite(TcpConnection&) const {}
+  virtual void finishUp(Link&, double /*patience*/) const {}
+  /// After Link::holdOutput(): what is queued is about to be written.
+  virtual void beforeWrite(Link&) const {}
   /// Whether close() takes a code and a reason.
   virtual bool hasCloseCodes() const noexcept { return false; }
   /// The connection ends now, before the user's onClose. `cause` names what
   /// happened on the network; empty when this side decided to end it.
-  virtual void beforeClose(TcpConnection&, std::string_view /*cause*/) const {}
+  virtual void beforeClose(Link&, std::string_view /*cause*/) const {}
 
   /// @name Datagrams (udp)
   /// @{

@@ -4,7 +4,9 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -238,6 +240,31 @@ ssize_t sendParts(int fd, const iovec* parts, int count) noexcept {
   do {
     sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+/// sendfile() knows no MSG_NOSIGNAL: the signal is held back, and taken away if it came from here.
+ssize_t sendFile(int fd, int file, std::int64_t offset, std::size_t size) noexcept {
+  sigset_t pipe;
+  sigset_t before;
+  sigset_t pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  off_t from = offset;
+  ssize_t sent;
+  do {
+    sent = ::sendfile(fd, file, &from, size);
+  } while (sent < 0 && errno == EINTR);
+  const int error = errno;
+  if (sent < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+    const timespec now{};
+    while (sigtimedwait(&pipe, nullptr, &now) < 0 && errno == EINTR) {
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
   return sent;
 }
 

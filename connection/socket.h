@@ -115,6 +115,9 @@ inline ssize_t recvSome(int fd, void* buffer, std::size_t size) noexcept {
   }
 }
 
+/// Bytes of `file`, from `offset`, that the socket has taken; 0 at the file's end. Never raises SIGPIPE.
+ssize_t sendFile(int fd, int file, std::int64_t offset, std::size_t size) noexcept;
+
 /// SO_KEEPALIVE and, unless false, TCP_NODELAY; keep-alive after 55 s, every 55 s, one try: as PHP
 /// sets them. What a socket does not support is left out silently.
 void setTcpOptions(int fd, bool noDelay = true) noexcept;

@@ -66,8 +66,14 @@ inline std::string describeMismatch(const TypeTag& wants, const TypeTag& gives) 
 
 namespace detail {
 
+/// A message is of another type than who was to take it declares.
+class MessageMismatch : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 [[noreturn, gnu::cold, gnu::noinline]] inline void throwMismatch(const TypeTag* wants, const TypeTag* gives) {
-  throw std::runtime_error(describeMismatch(*wants, *gives));
+  throw MessageMismatch(describeMismatch(*wants, *gives));
 }
 
 }  // namespace detail

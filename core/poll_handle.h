@@ -12,7 +12,12 @@ class Poller;
 /// handle and no memory of its own, see Poller.
 class PollHandle {
  public:
-  enum Events : int { None = 0, Readable = 1, Writable = 2 };
+  enum Events : int {
+    None = 0,
+    Readable = 1,
+    Writable = 2,
+    PeerEnd = 4,  ///< the peer has ended its stream, whatever of it is still unread
+  };
   /// `events`: those of the watched ones that came. An error of the socket
   /// counts as all of them: reading or writing tells which.
   using Handler = void (*)(void* owner, int events) noexcept;

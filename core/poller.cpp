@@ -16,12 +16,14 @@ constexpr std::uint32_t kFailed = EPOLLERR | EPOLLHUP;
 
 std::uint32_t toEpoll(int events) noexcept {
   return ((events & PollHandle::Readable) ? std::uint32_t{EPOLLIN} : 0) |
-         ((events & PollHandle::Writable) ? std::uint32_t{EPOLLOUT} : 0);
+         ((events & PollHandle::Writable) ? std::uint32_t{EPOLLOUT} : 0) |
+         ((events & PollHandle::PeerEnd) ? std::uint32_t{EPOLLRDHUP} : 0);
 }
 
 int fromEpoll(std::uint32_t events) noexcept {
   return ((events & (EPOLLIN | kFailed)) ? PollHandle::Readable : 0) |
-         ((events & (EPOLLOUT | kFailed)) ? PollHandle::Writable : 0);
+         ((events & (EPOLLOUT | kFailed)) ? PollHandle::Writable : 0) |
+         ((events & (EPOLLRDHUP | kFailed)) ? PollHandle::PeerEnd : 0);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "callback.h"
+#include "connection_callbacks.h"
 #include "connection_view.h"
 #include "event_loop.h"
 #include "fwd.h"
@@ -34,7 +35,7 @@ class Topics;
 /// Made on the stack of `main` (then it outlives runAll()), or in a callback
 /// with std::make_shared, when the framework keeps it while it listens or has
 /// connections. Belongs to the thread that made it.
-class Worker : public std::enable_shared_from_this<Worker> {
+class Worker : public std::enable_shared_from_this<Worker>, public ConnectionCallbacks<detail::WorkerSlots> {
  public:
   static constexpr const char* VERSION = "5.2.2";
   static constexpr int STATUS_INITIAL = 0;
@@ -125,17 +126,6 @@ class Worker : public std::enable_shared_from_this<Worker> {
   WorkerCallback onWorkerStop;
   /// In each of its processes, when the program is told to reload.
   WorkerCallback onWorkerReload;
-  WorkerConnectionCallback onConnect;
-  WorkerMessageCallback onMessage;
-  WorkerConnectionCallback onClose;
-  WorkerErrorCallback onError;
-  WorkerConnectionCallback onBufferFull;
-  WorkerConnectionCallback onBufferDrain;
-  WorkerHandshakeCallback onWebSocketConnect;
-  WorkerHandshakeCallback onWebSocketConnected;
-  WorkerErrorCallback onWebSocketClose;
-  WorkerPayloadCallback onWebSocketPing;
-  WorkerPayloadCallback onWebSocketPong;
   /// @}
 
   /// @name Topics. Not in Workerman.

@@ -2,7 +2,6 @@
 
 #include <stdexcept>
 
-#include "../core/log.h"
 #include "frame.h"
 #include "package_protocols.h"
 #include "protocols.h"
@@ -10,10 +9,6 @@
 #include "websocket/server.h"
 
 namespace Workerman::Protocols::detail {
-
-void logBadPackage(std::string_view protocol, std::string_view why) {
-  Workerman::detail::log("Protocol " + std::string(protocol) + " Error package. " + std::string(why));
-}
 
 void throwNoEncoding(std::string_view protocol, const TypeTag& type) {
   throw std::invalid_argument(std::string(protocol) + ":// has no encoding for " + std::string(type.name) +

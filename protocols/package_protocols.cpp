@@ -4,7 +4,7 @@
 #include <string>
 
 #include "../connection/datagram/udp_connection.h"
-#include "../connection/stream/tcp_connection.h"
+#include "../connection/stream/link_inline.h"
 #include "frame.h"
 #include "static_protocol.h"
 #include "text.h"
@@ -12,8 +12,8 @@
 namespace Workerman::Protocols::detail {
 
 using Connection::Input;
+using Connection::Link;
 using Connection::SendResult;
-using Connection::TcpConnection;
 using Connection::UdpConnection;
 
 namespace {
@@ -26,20 +26,20 @@ struct LineSearch final : Connection::ProtocolState {
 
 }  // namespace
 
-void PackageProtocol::receive(TcpConnection& connection, Input& input) const {
-  while (input.size() != 0 && connection.mayReceive(input) && connection.protocol.get() == this) {
+void PackageProtocol::receive(Link& link, Input& input) const {
+  while (input.size() != 0 && link.mayReceive(input) && link.connection().protocol.get() == this) {
     auto length = static_cast<std::ptrdiff_t>(input.wanted());
-    if (length == 0) length = measure(connection, input.view());
+    if (length == 0) length = measure(link, input.view());
     if (length == 0) return;
-    if (length < 0 || static_cast<std::size_t>(length) > connection.maxPackageSize) {
-      logBadPackage(name(), "package_length=" + std::to_string(length) +
-                                ", maxPackageSize=" + std::to_string(connection.maxPackageSize));
-      return connection.destroy();
+    const std::size_t most = link.connection().maxPackageSize;
+    if (length < 0 || static_cast<std::size_t>(length) > most) {
+      return link.refusePackage("package_length=" + std::to_string(length) +
+                                ", maxPackageSize=" + std::to_string(most));
     }
     const std::string_view package(input.data(), static_cast<std::size_t>(length));
     if (package.size() > input.size()) return input.want(package.size());
     input.consume(package.size());
-    connection.deliverText(decode(package));
+    link.deliverText(decode(package));
   }
 }
 
@@ -53,8 +53,8 @@ std::string_view textOf(const std::string& protocol, const Message& message) {
 
 }  // namespace
 
-SendResult PackageProtocol::send(TcpConnection& connection, Message message) const {
-  return sendText(connection, textOf(name(), message));
+SendResult PackageProtocol::send(Link& link, Message message) const {
+  return sendText(link, textOf(name(), message));
 }
 
 void PackageProtocol::receiveDatagram(UdpConnection& connection, std::string_view datagram) const {
@@ -73,16 +73,16 @@ SendResult PackageProtocol::sendDatagram(UdpConnection& connection, Message mess
   return sendDatagramText(connection, textOf(name(), message));
 }
 
-std::ptrdiff_t TextProtocol::measure(TcpConnection& connection, std::string_view buffer) const {
-  auto* search = static_cast<LineSearch*>(connection.stateOf(*this));
+std::ptrdiff_t TextProtocol::measure(Link& link, std::string_view buffer) const {
+  auto* search = static_cast<LineSearch*>(link.stateOf(*this));
   std::size_t scanned = search != nullptr ? search->scanned : 0;
-  const std::ptrdiff_t length = Text::inputFrom(buffer, scanned, connection.maxPackageSize);
+  const std::ptrdiff_t length = Text::inputFrom(buffer, scanned, link.connection().maxPackageSize);
   if (search != nullptr) {
     search->scanned = scanned;
   } else if (scanned != 0) {
     auto started = std::make_unique<LineSearch>(*this);
     started->scanned = scanned;
-    connection.setProtocolState(std::move(started));
+    link.setState(std::move(started));
   }
   return length;
 }
@@ -96,8 +96,8 @@ std::string_view TextProtocol::decode(std::string_view package) const {
   return Text::decode(package);
 }
 
-SendResult TextProtocol::sendText(TcpConnection& connection, std::string_view text) const {
-  return connection.transmit({}, text, Text::terminator);
+SendResult TextProtocol::sendText(Link& link, std::string_view text) const {
+  return link.transmit({}, text, Text::terminator);
 }
 
 SendResult TextProtocol::sendDatagramText(UdpConnection& connection, std::string_view text) const {
@@ -108,7 +108,7 @@ std::ptrdiff_t FrameProtocol::measureDatagram(std::string_view rest, bool) const
   return Frame::input(rest);
 }
 
-std::ptrdiff_t FrameProtocol::measure(TcpConnection&, std::string_view buffer) const {
+std::ptrdiff_t FrameProtocol::measure(Link&, std::string_view buffer) const {
   return Frame::input(buffer);
 }
 
@@ -116,9 +116,9 @@ std::string_view FrameProtocol::decode(std::string_view package) const {
   return Frame::decode(package);
 }
 
-SendResult FrameProtocol::sendText(TcpConnection& connection, std::string_view text) const {
+SendResult FrameProtocol::sendText(Link& link, std::string_view text) const {
   const auto header = Frame::encodeHeader(text.size());
-  return connection.transmit({header.data(), header.size()}, text);
+  return link.transmit({header.data(), header.size()}, text);
 }
 
 SendResult FrameProtocol::sendDatagramText(UdpConnection& connection, std::string_view text) const {

@@ -13,8 +13,8 @@ class PackageProtocol : public Connection::Protocol {
  public:
   using Protocol::Protocol;
   const TypeTag* messageType() const noexcept override { return textTag(); }
-  void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
-  Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
+  void receive(Connection::Link& link, Connection::Input& input) const override;
+  Connection::SendResult send(Connection::Link& link, Message message) const override;
 
   const char* datagramRefusal() const noexcept override { return nullptr; }
   void receiveDatagram(Connection::UdpConnection& connection, std::string_view datagram) const override;
@@ -25,35 +25,33 @@ class PackageProtocol : public Connection::Protocol {
   /// its end may stand for the package's.
   virtual std::ptrdiff_t measureDatagram(std::string_view rest, bool takesUnfinished) const = 0;
   /// Length of the package at the front, 0: not known yet, negative: bad.
-  virtual std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const = 0;
+  virtual std::ptrdiff_t measure(Connection::Link& link, std::string_view buffer) const = 0;
   virtual std::string_view decode(std::string_view package) const = 0;
 };
 
 class TextProtocol final : public PackageProtocol {
  public:
   using PackageProtocol::PackageProtocol;
-  Connection::SendResult sendText(Connection::TcpConnection& connection,
-                                  std::string_view text) const override;
+  Connection::SendResult sendText(Connection::Link& link, std::string_view text) const override;
   Connection::SendResult sendDatagramText(Connection::UdpConnection& connection,
                                           std::string_view text) const override;
 
  private:
   std::ptrdiff_t measureDatagram(std::string_view rest, bool takesUnfinished) const override;
-  std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const override;
+  std::ptrdiff_t measure(Connection::Link& link, std::string_view buffer) const override;
   std::string_view decode(std::string_view package) const override;
 };
 
 class FrameProtocol final : public PackageProtocol {
  public:
   using PackageProtocol::PackageProtocol;
-  Connection::SendResult sendText(Connection::TcpConnection& connection,
-                                  std::string_view text) const override;
+  Connection::SendResult sendText(Connection::Link& link, std::string_view text) const override;
   Connection::SendResult sendDatagramText(Connection::UdpConnection& connection,
                                           std::string_view text) const override;
 
  private:
   std::ptrdiff_t measureDatagram(std::string_view rest, bool takesUnfinished) const override;
-  std::ptrdiff_t measure(Connection::TcpConnection& connection, std::string_view buffer) const override;
+  std::ptrdiff_t measure(Connection::Link& link, std::string_view buffer) const override;
   std::string_view decode(std::string_view package) const override;
 };
 

@@ -14,7 +14,7 @@
 
 #include "../connection/datagram/udp_connection.h"
 #include "../connection/protocol.h"
-#include "../connection/stream/tcp_connection.h"
+#include "../connection/stream/link_inline.h"
 #include "../core/callable_traits.h"
 #include "../core/exceptions.h"
 
@@ -40,8 +40,6 @@ concept ProtocolInterface = requires(std::string_view buffer,
 
 namespace detail {
 
-/// Says in the log why a package is refused.
-void logBadPackage(std::string_view protocol, std::string_view why);
 [[noreturn]] void throwNoEncoding(std::string_view protocol, const TypeTag& type);
 
 template <class E>
@@ -76,9 +74,7 @@ struct DatagramCallOf<Workerman::detail::TypeList<Data, Handle>> {
 class EncodedOnce final : public Connection::Broadcast {
  public:
   explicit EncodedOnce(std::string_view bytes) : bytes_(bytes) {}
-  Connection::SendResult sendTo(Connection::TcpConnection& connection) override {
-    return connection.transmit({}, bytes_);
-  }
+  Connection::SendResult sendTo(Connection::Link& link) override { return link.transmit({}, bytes_); }
 
  private:
   std::string bytes_;
@@ -111,9 +107,9 @@ class StaticProtocol final : public Connection::Protocol {
   || requires(V value) { P::encode(value); };
 
   template <class V>
-  static decltype(auto) callEncode(V& value, Connection::TcpConnection& connection) {
+  static decltype(auto) callEncode(V& value, Connection::Link& link) {
     if constexpr (requires(Handle handle) { P::encode(value, handle); }) {
-      return P::encode(value, connection.shared_from_this());
+      return P::encode(value, link.connection().shared_from_this());
     } else {
       return P::encode(value);
     }
@@ -174,35 +170,34 @@ class StaticProtocol final : public Connection::Protocol {
 
   const TypeTag* messageType() const noexcept override { return kGivesText ? textTag() : typeTag<Decoded>(); }
 
-  void receive(Connection::TcpConnection& connection, Connection::Input& input) const override {
-    while (input.size() != 0 && connection.mayReceive(input) && connection.protocol.get() == this) {
+  void receive(Connection::Link& link, Connection::Input& input) const override {
+    while (input.size() != 0 && link.mayReceive(input) && link.connection().protocol.get() == this) {
       std::intmax_t length = static_cast<std::intmax_t>(input.wanted());
-      if (length == 0 && !measure(connection, input, length)) return;
+      if (length == 0 && !measure(link, input, length)) return;
       if (static_cast<std::uintmax_t>(length) > input.size())
         return input.want(static_cast<std::size_t>(length));
       const std::string_view package(input.data(), static_cast<std::size_t>(length));
       input.consume(package.size());
-      decodeAndDeliver(connection, package);
+      decodeAndDeliver(link, package);
     }
   }
 
-  Connection::SendResult sendText(Connection::TcpConnection& connection,
-                                  std::string_view text) const override {
+  Connection::SendResult sendText(Connection::Link& link, std::string_view text) const override {
     if constexpr (encodes<std::string_view>) {
-      return encodeAndSend(connection, text);
+      return encodeAndSend(link, text);
     } else if constexpr (encodes<std::string>) {
       std::string copy(text);
-      return encodeAndSend(connection, copy);
+      return encodeAndSend(link, copy);
     } else {
       throwNoEncoding(name(), *textTag());
     }
   }
 
-  Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override {
+  Connection::SendResult send(Connection::Link& link, Message message) const override {
     if constexpr (!std::is_void_v<Encoded>) {
-      if (message.type == typeTag<Encoded>()) return encodeAs<Encoded>(connection, message);
+      if (message.type == typeTag<Encoded>()) return encodeAs<Encoded>(link, message);
     }
-    if (message.type == typeTag<Decoded>()) return encodeAs<Decoded>(connection, message);
+    if (message.type == typeTag<Decoded>()) return encodeAs<Decoded>(link, message);
     throwNoEncoding(name(), *message.type);
   }
 
@@ -217,17 +212,17 @@ class StaticProtocol final : public Connection::Protocol {
     return nullptr;
   }
 
-  void onConnect(Connection::TcpConnection& connection) const override {
+  void onConnect(Connection::Link& link) const override {
     if constexpr (requires(Handle handle) { P::onConnect(handle); }) {
-      P::onConnect(connection.shared_from_this());
+      P::onConnect(link.connection().shared_from_this());
     } else if constexpr (requires { P::onConnect(); }) {
       P::onConnect();
     }
   }
 
-  void onClose(Connection::TcpConnection& connection) const override {
+  void onClose(Connection::Link& link) const override {
     if constexpr (requires(Handle handle) { P::onClose(handle); }) {
-      if (const auto handle = connection.weak_from_this().lock()) P::onClose(handle);
+      if (const auto handle = link.connection().weak_from_this().lock()) P::onClose(handle);
     } else if constexpr (requires { P::onClose(); }) {
       P::onClose();
     }
@@ -281,39 +276,36 @@ class StaticProtocol final : public Connection::Protocol {
  private:
   /// Asks for the length of the package at the front. False: not known yet, or
   /// the connection is gone because of what came.
-  bool measure(Connection::TcpConnection& connection, const Connection::Input& input,
-               std::intmax_t& length) const {
-    std::string why;
+  static bool measure(Connection::Link& link, Connection::Input& input, std::intmax_t& length) {
     try {
-      length = static_cast<std::intmax_t>(callInput(input.view(), connection.pinned()));
-      if (!connection.mayReceive(input)) return false;  // it closed or paused the connection itself
-      const auto limit =
-          static_cast<std::intmax_t>(std::min<std::size_t>(connection.maxPackageSize, INTMAX_MAX));
-      if (length > 0 && length <= limit) return true;
-      if (length == 0 && input.size() <= static_cast<std::size_t>(limit)) return false;
-      why = "package_length=" + std::to_string(length) +
-            (length < 0 ? "" : ", maxPackageSize=" + std::to_string(limit));
+      length = static_cast<std::intmax_t>(callInput(input.view(), link.pinned()));
     } catch (...) {
-      Workerman::detail::withCurrentException(
-          [&](const std::exception& e) { why = Workerman::detail::describe(e); });
+      // The same bytes would be asked about again.
+      if (link.refuseForException()) link.connection().destroy();
+      return false;
     }
-    logBadPackage(name(), why);
-    connection.destroy();
+    if (!link.mayReceive(input)) return false;  // it closed or paused the connection itself
+    const auto limit =
+        static_cast<std::intmax_t>(std::min<std::size_t>(link.connection().maxPackageSize, INTMAX_MAX));
+    if (length > 0 && length <= limit) return true;
+    if (length == 0 && input.size() <= static_cast<std::size_t>(limit)) return false;
+    link.refusePackage("package_length=" + std::to_string(length) +
+                       (length < 0 ? "" : ", maxPackageSize=" + std::to_string(limit)));
     return false;
   }
 
-  static void decodeAndDeliver(Connection::TcpConnection& connection, std::string_view package) {
-    const auto handle = connection.pinned();
+  static void decodeAndDeliver(Connection::Link& link, std::string_view package) {
+    const auto handle = link.pinned();
     try {
       decltype(auto) decoded = callDecode(package, handle);
-      if (connection.getStatus() != Connection::TcpConnection::STATUS_ESTABLISHED) return;
+      if (!link.isEstablished()) return;
       if constexpr (kGivesText) {
-        connection.deliverText(static_cast<std::string_view>(decoded));
+        link.deliverText(static_cast<std::string_view>(decoded));
       } else {
-        connection.deliver(Message::of(decoded));
+        link.deliver(Message::of(decoded));
       }
     } catch (...) {
-      Workerman::detail::withCurrentException([&](const std::exception& e) { connection.error(e); });
+      link.refuseForException();
     }
   }
 
@@ -386,27 +378,27 @@ class StaticProtocol final : public Connection::Protocol {
   }
 
   template <class V>
-  Connection::SendResult encodeAs(Connection::TcpConnection& connection, Message message) const {
+  Connection::SendResult encodeAs(Connection::Link& link, Message message) const {
     if constexpr (encodes<const V&>) {
-      return encodeAndSend(connection, message.template as<const V>());
+      return encodeAndSend(link, message.template as<const V>());
     } else if constexpr (encodes<V&>) {
-      return encodeAndSend(connection, message.template as<V>());
+      return encodeAndSend(link, message.template as<V>());
     } else {
       throwNoEncoding(name(), *message.type);
     }
   }
 
   template <class V>
-  static Connection::SendResult encodeAndSend(Connection::TcpConnection& connection, V& value) {
-    const auto pin = connection.weak_from_this().lock();
+  static Connection::SendResult encodeAndSend(Connection::Link& link, V& value) {
+    const auto pin = link.connection().weak_from_this().lock();
     try {
-      decltype(auto) encoded = callEncode(value, connection);
+      decltype(auto) encoded = callEncode(value, link);
       const std::string_view bytes = encoded;
       // As in PHP: an encode that gives nothing has kept the message for later.
       if (bytes.empty()) return Connection::SendResult::buffered();
-      return connection.transmit({}, bytes);
+      return link.transmit({}, bytes);
     } catch (...) {
-      Workerman::detail::withCurrentException([&](const std::exception& e) { connection.error(e); });
+      Workerman::detail::withCurrentException([&](const std::exception& e) { link.connection().error(e); });
       return Connection::SendResult::failed();
     }
   }

@@ -11,7 +11,7 @@
 #include "../../core/log.h"
 #include "../../core/worker.h"
 #include "../socket.h"
-#include "../stream/tcp_connection.h"
+#include "../stream/link_inline.h"
 
 namespace Workerman::Connection::detail {
 namespace {
@@ -44,7 +44,7 @@ void closeIdle(TcpConnection& connection) {
 TcpConnectionPtr stillOpening(const Worker& worker, std::int64_t id) {
   const auto found = worker.connections.find(id);
   if (found == worker.connections.end()) return nullptr;
-  return found->second->isOpening() ? found->second : nullptr;
+  return Link::of(*found->second).isOpening() ? found->second : nullptr;
 }
 
 }  // namespace
@@ -119,7 +119,7 @@ void ConnectionLimits::started(const TcpConnection& connection, std::uint64_t si
     if (const std::string ip = connection.getRemoteIp(); !ip.empty()) ++perAddress_[ip];
   }
   if (worker_.idleTimeout > 0) watchIdle();
-  if (!(worker_.handshakeTimeout > 0) || !connection.isOpening()) return;
+  if (!(worker_.handshakeTimeout > 0) || !Link::of(connection).isOpening()) return;
   if (opening_.size() >= openingLimit_) forgetOpened();
   // Almost always the youngest; a proxy's header may have taken its time.
   auto place = opening_.end();
@@ -163,10 +163,11 @@ void ConnectionLimits::sweep() {
   EventLoop& loop = loop_;
   for (const auto& [id, connection] : ConnectionView(&worker_)) {
     TcpConnection& each = *connection;
+    Link& link = Link::of(each);
     if (!isWanted) {
-      each.markActive();
-    } else if (each.sweptIdle() > kSweeps) {
-      each.markActive();
+      link.markActive();
+    } else if (link.sweptIdle() > kSweeps) {
+      link.markActive();
       loop.guarded([&each] { closeIdle(each); });
     }
   }
@@ -189,7 +190,7 @@ void ConnectionLimits::endOverdue() {
   // The last: what this calls back may end this object.
   EventLoop& loop = loop_;
   for (const auto& connection : overdue) {
-    if (connection->isOpening()) loop.guarded([&] { connection->handshakeOverdue(); });
+    if (Link::of(*connection).isOpening()) loop.guarded([&] { Link::of(*connection).handshakeOverdue(); });
   }
 }
 

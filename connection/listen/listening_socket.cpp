@@ -20,8 +20,8 @@
 #include "../protocol_registry.h"
 #include "../proxy/trusted_proxies.h"
 #include "../stream/connection_table.h"
+#include "../stream/link_inline.h"
 #include "../stream/loop_io.h"
-#include "../stream/tcp_connection.h"
 #include "../tls/tls_context.h"
 #include "tcp_listener.h"
 #include "udp_listener.h"
@@ -266,7 +266,8 @@ std::size_t closeConnections(const Worker* worker, Closing how) {
       connection->destroy();
     } else if (how == Closing::WhenFinished) {
       // Half of the time for replies that are being made, the rest for what follows them.
-      if (spoken != nullptr) spoken->finish(*connection, Runtime::ofThisThread().timeToFinish() / 2);
+      if (spoken != nullptr)
+        spoken->finishUp(Link::of(*connection), Runtime::ofThisThread().timeToFinish() / 2);
     } else if (spoken != nullptr && spoken->hasCloseCodes()) {
       connection->close(1001);
     } else if (isOpen && (!connection->bufferIsEmpty() || unreadBytes(connection->getSocket()) != 0)) {
@@ -284,7 +285,7 @@ std::size_t closeConnections(const Worker* worker, Closing how) {
 }
 
 void disownConnections(const Worker& worker) noexcept {
-  for (const auto& [id, connection] : worker.connections) connection->disown();
+  for (const auto& [id, connection] : worker.connections) Link::of(*connection).disown();
 }
 
 void attachConnections(EventLoop& loop) {

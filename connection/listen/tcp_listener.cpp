@@ -8,7 +8,7 @@
 
 #include "../../core/event_loop.h"
 #include "../../core/worker.h"
-#include "../stream/tcp_connection.h"
+#include "../stream/link_inline.h"
 #include "../tls/tls_stream.h"
 #include "connection_limits.h"
 
@@ -136,20 +136,10 @@ void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer, std
                           : isUnix ? CompactText::literal<"unix">()
                                    : CompactText::literal<"tcp">();
   connection->protocol = ProtocolName(protocol_);
-  connection->onConnect = worker.onConnect;
-  connection->onMessage = worker.onMessage;
-  connection->onClose = worker.onClose;
-  connection->onError = worker.onError;
-  connection->onBufferFull = worker.onBufferFull;
-  connection->onBufferDrain = worker.onBufferDrain;
-  connection->onWebSocketConnect = worker.onWebSocketConnect;
-  connection->onWebSocketConnected = worker.onWebSocketConnected;
-  connection->onWebSocketClose = worker.onWebSocketClose;
-  connection->onWebSocketPing = worker.onWebSocketPing;
-  connection->onWebSocketPong = worker.onWebSocketPong;
+  connection->takeOver(worker);
   worker.connectionStarted();
   ConnectionLimits::of(worker).started(*connection, acceptedAt);
-  connection->startAccepted();
+  Link::of(*connection).startAccepted();
 }
 
 }  // namespace Workerman::Connection::detail

@@ -11,12 +11,13 @@
 #include "../proxy/proxy.h"
 #include "../socket.h"
 #include "../tls/tls_context.h"
-#include "../tls/tls_stream.h"
+#include "../tls/tls_transport.h"
 #include "connector.h"
-#include "loop_io.h"
+#include "link_inline.h"
 
 namespace Workerman::Connection {
 
+using Phase = detail::Life::Phase;
 using Workerman::detail::LoopTimer;
 using Workerman::detail::Runtime;
 
@@ -39,8 +40,9 @@ const std::map<std::string, std::string> AsyncTcpConnection::BUILD_IN_TRANSPORTS
     {"sslv2", "sslv2"}, {"sslv3", "sslv3"}, {"tls", "tls"}};
 
 AsyncTcpConnection::AsyncTcpConnection(std::string_view remoteAddress, SocketContext socketContext)
-    : address_(detail::parseRemoteAddress(remoteAddress)), socketContext_(std::move(socketContext)) {
-  status_ = STATUS_INITIAL;
+    : TcpConnection(Phase::Initial),
+      address_(detail::parseRemoteAddress(remoteAddress)),
+      socketContext_(std::move(socketContext)) {
   const auto known = BUILD_IN_TRANSPORTS.find(address_.scheme);
   if (address_.scheme == "wss") {
     protocol = "ws";
@@ -68,10 +70,8 @@ std::uint16_t AsyncTcpConnection::targetPort() const {
 }
 
 void AsyncTcpConnection::connect() {
-  const bool isDown =
-      status_ == STATUS_INITIAL || status_ == STATUS_CLOSED || (status_ == STATUS_CLOSING && fd_ < 0);
-  if (!isDown || Runtime::ofThisThread().isStopping()) return;
-  if (isDestroying_) return reConnect(0);
+  if (!(life_.isDown() || life_.isTelling()) || Runtime::ofThisThread().isStopping()) return;
+  if (life_.isTelling()) return reConnect(0);
   if (weak_from_this().expired()) {
     throw std::logic_error(
         "connect(): no shared_ptr owns this connection; make it with "
@@ -87,7 +87,7 @@ void AsyncTcpConnection::connect() {
     startConnector();
   } catch (...) {
     stopConnecting();
-    status_ = STATUS_INITIAL;
+    life_.moveTo(Phase::Initial);
     releaseSelf();
     throw;
   }
@@ -155,7 +155,7 @@ void AsyncTcpConnection::startConnector() {
 
 void AsyncTcpConnection::beginConnecting() {
   holdSelf();
-  status_ = STATUS_CONNECTING;
+  life_.moveTo(Phase::Connecting);
   isReady_ = isCloseTold_ = false;
   startedAt_ = nowNanoseconds();
   if (!address_.isUnix) remoteAddress_ = detail::formatAddress(address_.host, targetPort());
@@ -176,7 +176,7 @@ void AsyncTcpConnection::startTimeLimit() {
 /// socket on; those up to it are the connector's.
 std::string AsyncTcpConnection::stage() const {
   if (connector_) return connector_->stage();
-  if (isInTlsHandshake()) return "waiting for the TLS handshake";
+  if (isSecuring()) return "waiting for the TLS handshake";
   return "waiting for the upgrade";
 }
 
@@ -194,16 +194,18 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
           address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
       tls = std::make_unique<detail::TlsStream>(tlsContext_, address_.host, std::move(server));
     }
-    adoptSocket(*eventLoop, socket.get());
+    takeSocket(*eventLoop, socket.get());
     static_cast<void>(socket.release());
+    if (tls)
+      carryOver(*eventLoop,
+                std::make_unique<detail::TlsTransport>(*eventLoop, std::move(tls), Link::socket(), leftOver));
   } catch (const std::exception& e) {
     return failConnect(e.what());
   }
   try {
-    if (!address_.isUnix) remoteAddress_ = detail::peerAddress(fd_).text();
-    if (!tls) return established(leftOver);
-    startTls(std::move(tls));
-    if (fd_ >= 0 && !leftOver.empty()) receiveCiphertext(leftOver);
+    if (!address_.isUnix) remoteAddress_ = detail::peerAddress(descriptor()).text();
+    if (openTransport()) return established(leftOver);
+    if (isUp() && !leftOver.empty()) receive();
   } catch (...) {
     handleException();
   }
@@ -223,10 +225,10 @@ void AsyncTcpConnection::handshakeFailed(std::string_view cause) {
 }
 
 void AsyncTcpConnection::established(std::string_view leftOver) {
-  const int socket = fd_;
-  const auto isStillUp = [&] { return status_ == STATUS_ESTABLISHED && fd_ == socket; };
+  const int socket = descriptor();
+  const auto isStillUp = [&] { return isEstablished() && descriptor() == socket; };
   const Protocol* spoken = protocol.get();
-  status_ = STATUS_ESTABLISHED;
+  life_.moveTo(Phase::Established);
   if (spoken == nullptr || spoken->readyOnConnect()) protocolReady();
   updateWatch();
   emit(TcpConnection::onConnect);
@@ -240,20 +242,20 @@ void AsyncTcpConnection::established(std::string_view leftOver) {
       return failConnect(e.what());
     }
   }
-  if (isStillUp() && !sendQueue_.empty()) writeQueued();
+  if (isStillUp() && output_.isQueued()) writeQueued();
   if (isStillUp()) sendFinIfDue();
   if (isStillUp() && !leftOver.empty()) receiveLeftOver(leftOver);
 }
 
-void AsyncTcpConnection::protocolReady() {
+void AsyncTcpConnection::ready() {
   isReady_ = true;
   retries_ = 0;
   limitTimer_.reset();
 }
 
-void AsyncTcpConnection::lost(std::string_view cause) {
-  if ((status_ == STATUS_ESTABLISHED || isInTlsHandshake()) && !isReady_) return failConnect(cause);
-  TcpConnection::lost(cause);
+void AsyncTcpConnection::gone(std::string_view cause) {
+  if ((isEstablished() || isSecuring()) && !isReady_) return failConnect(cause);
+  TcpConnection::gone(cause);
 }
 
 void AsyncTcpConnection::onConnectFailed(const std::string& cause) {
@@ -265,9 +267,9 @@ void AsyncTcpConnection::failConnect(std::string_view cause) {
   const std::string message = "connect " + getRemoteAddress() + " fail after " +
                               formatSeconds(secondsSinceStart()) + " seconds: " + std::string(cause);
   dropSocket();
-  status_ = STATUS_CLOSING;
+  life_.moveTo(Phase::Failed);
   emit(TcpConnection::onError, CONNECT_FAIL, std::string_view(message));
-  if (status_ == STATUS_CLOSING && fd_ < 0) destroyBecause({});
+  if (life_.is(Phase::Failed)) destroyBecause({});
 }
 
 void AsyncTcpConnection::dropSocket() {
@@ -287,19 +289,15 @@ void AsyncTcpConnection::stopConnecting() noexcept {
 void AsyncTcpConnection::reConnect(double seconds) {
   if (Runtime::ofThisThread().isStopping()) return;
   if (weak_from_this().expired()) return connect();  // which says what is wrong
-  if (isDestroying_) {
+  if (life_.isTelling()) {
     // Inside onClose: what is being closed ends first.
     reconnectAfter_ = seconds > 0 ? seconds : 0;
-    if (status_ == STATUS_CLOSED) {
-      sendQueue_.clear();
-      if (tls_) tls_->waiting.clear();
-    }
-    status_ = STATUS_INITIAL;
+    if (life_.moveTo(Phase::Renewing)) output_.clear();
     return;
   }
-  if (fd_ >= 0 || connector_) dropSocket();
+  if (isUp() || connector_) dropSocket();
   reconnectTimer_.reset();
-  status_ = STATUS_INITIAL;
+  life_.moveTo(Phase::Initial);
   if (!(seconds > 0)) return retry();
   eventLoop = Worker::getEventLoop();
   holdSelf();
@@ -329,15 +327,15 @@ void AsyncTcpConnection::retry() {
 bool AsyncTcpConnection::startsAnew() {
   const double after = std::exchange(reconnectAfter_, -1);
   isCloseTold_ = true;
+  if (!life_.moveTo(Phase::Initial)) return false;
   // After cancelReconnect() inside onClose: it lives as long as somebody has a handle.
-  if (after < 0) return status_ == STATUS_INITIAL && (releaseSelf(), true);
+  if (after < 0) return releaseSelf(), true;
   try {
     reConnect(after);
   } catch (...) {
     handleException();
-    return false;
   }
-  return status_ != STATUS_CLOSED;
+  return connector_ || reconnectTimer_;
 }
 
 void AsyncTcpConnection::cancelReconnect() {

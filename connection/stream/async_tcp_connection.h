@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "../../core/callback.h"
+#include "../../core/loop_timer.h"
 #include "../../core/socket_context.h"
 #include "../names/address.h"
 #include "connector_client.h"
@@ -117,11 +118,9 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   /// The port as given, else 443 for TLS and 80 for anything else.
   std::uint16_t targetPort() const;
 
-  // -- for the library ----------------------------------------------------------
-  void protocolReady() override;
-  void lost(std::string_view cause) override;
-
  private:
+  void ready() override;
+  void gone(std::string_view cause) override;
   void onConnected(detail::FileDescriptor socket, std::string leftOver) override;
   void onConnectFailed(const std::string& cause) override;
   void stopConnecting() noexcept override;

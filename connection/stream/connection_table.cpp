@@ -6,7 +6,7 @@
 
 #include "../../core/connection_view.h"
 #include "../../core/worker.h"
-#include "tcp_connection.h"
+#include "link_inline.h"
 
 namespace Workerman::Connection::detail {
 
@@ -36,7 +36,8 @@ std::vector<ConnectionTable::Entry>::const_iterator ConnectionTable::lowerBound(
                           [](const Entry& entry, std::int64_t wanted) { return entry.id < wanted; });
 }
 
-void ConnectionTable::add(std::int64_t id, TcpConnection& connection) {
+void ConnectionTable::add(TcpConnection& connection) {
+  const std::int64_t id = Link::of(connection).realId();
   const auto place = entries_.begin() + (lowerBound(id) - entries_.cbegin());
   if (place == entries_.end() || place->id != id) {
     entries_.insert(place, {id, &connection});
@@ -46,7 +47,8 @@ void ConnectionTable::add(std::int64_t id, TcpConnection& connection) {
   }
 }
 
-void ConnectionTable::remove(std::int64_t id) noexcept {
+void ConnectionTable::remove(const TcpConnection& connection) noexcept {
+  const std::int64_t id = Link::of(connection).realId();
   const auto place = entries_.begin() + (lowerBound(id) - entries_.cbegin());
   if (place == entries_.end() || place->id != id || place->connection == nullptr) return;
   place->connection = nullptr;

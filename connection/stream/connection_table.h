@@ -21,8 +21,8 @@ class ConnectionTable {
   static ConnectionTable& ofThisThread();
 
   /// Harmless when it is there already.
-  void add(std::int64_t id, TcpConnection& connection);
-  void remove(std::int64_t id) noexcept;
+  void add(TcpConnection& connection);
+  void remove(const TcpConnection& connection) noexcept;
   std::size_t size() const noexcept { return entries_.size() - gaps_; }
 
   /// The first connection from `id` upwards that is still alive, or null.

@@ -2,7 +2,7 @@
 
 #include "../../core/event_loop.h"
 #include "../protocol.h"
-#include "tcp_connection.h"
+#include "link_inline.h"
 #include "topics.h"
 
 namespace Workerman::Connection::detail {
@@ -58,12 +58,30 @@ void LoopIo::bury(EventLoop* loop, std::unique_ptr<ProtocolState> state) {
   if (loop != nullptr) loop->requestFlush();
 }
 
-void LoopIo::release(EventLoop& loop, TcpConnection& connection) {
+void LoopIo::release(EventLoop& loop, Link& connection) {
   released_.push_back(&connection);
   loop.requestFlush();
 }
 
+void LoopIo::takeTurnLater(EventLoop& loop, const TcpConnectionPtr& connection) {
+  waiting_.push_back(connection);
+  if (turnOf_ == &loop) return;
+  turnOf_ = &loop;
+  loop.defer([this] { takeTurns(); });
+}
+
+/// What is left of the input of those that had their share; who has more left than that waits once more.
+void LoopIo::takeTurns() noexcept {
+  turnOf_ = nullptr;
+  const auto now = std::move(waiting_);
+  waiting_.clear();
+  for (const TcpConnectionPtr& connection : now) Link::of(*connection).takeTurn();
+}
+
 void LoopIo::attachTo(EventLoop& loop) {
+  // Of a loop that is closed.
+  waiting_.clear();
+  turnOf_ = nullptr;
   loop.setFlushHook(&LoopIo::onCallbackEnd, this);
 }
 
@@ -78,7 +96,7 @@ void LoopIo::onCallbackEnd(void* self) noexcept {
   } while (!io.publishing_.empty());
   io.buried_.clear();
   while (!io.released_.empty()) {
-    TcpConnection* const connection = io.released_.back();
+    Link* const connection = io.released_.back();
     io.released_.pop_back();
     connection->dropSelf();
   }

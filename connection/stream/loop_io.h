@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../../core/fwd.h"
 #include "byte_queue.h"
 
 namespace Workerman {
@@ -15,10 +16,10 @@ class EventLoop;
 
 namespace Workerman::Connection {
 class ProtocolState;
-class TcpConnection;
 namespace detail {
+class Link;
 class TopicHub;
-}
+}  // namespace detail
 }  // namespace Workerman::Connection
 
 namespace Workerman::Connection::detail {
@@ -57,11 +58,11 @@ class LoopIo {
   /// Keeps memory that takeLarge() gave; of at most eight at a time, so 8 MiB of each thread.
   void keepLarge(ByteQueue&& used) noexcept;
 
-  TcpConnection* corked() const noexcept { return corkOwner_; }
+  Link* corked() const noexcept { return corkOwner_; }
   std::string_view corkedBytes() const noexcept { return {cork(), corkUsed_}; }
   /// Where the next bytes go; then addToCork() says whose and how many.
   char* corkTail() noexcept { return cork() + corkUsed_; }
-  void addToCork(TcpConnection& owner, std::size_t size) noexcept {
+  void addToCork(Link& owner, std::size_t size) noexcept {
     corkOwner_ = &owner;
     corkUsed_ += size;
   }
@@ -77,7 +78,9 @@ class LoopIo {
   void bury(EventLoop* loop, std::unique_ptr<ProtocolState> state);
   /// Lets go of `connection` once no callback is running any more, so that
   /// code further up the stack needs no handle of its own.
-  void release(EventLoop& loop, TcpConnection& connection);
+  void release(EventLoop& loop, Link& connection);
+  /// Lets `connection`, whose share of this turn is used up, go on in the loop's next.
+  void takeTurnLater(EventLoop& loop, const TcpConnectionPtr& connection);
 
   /// Makes this the loop's end-of-callback hook.
   void attachTo(EventLoop& loop);
@@ -96,18 +99,23 @@ class LoopIo {
   static LoopIo& make();
   char* largeScratch(std::size_t size);
   static void onCallbackEnd(void* self) noexcept;
+  void takeTurns() noexcept;
   char* cork() const noexcept { return memory_->cork; }
 
   static constinit thread_local LoopIo* current_;
   std::unique_ptr<Memory> memory_;
-  TcpConnection* corkOwner_ = nullptr;
+  Link* corkOwner_ = nullptr;
   std::size_t corkUsed_ = 0;
   std::unique_ptr<char[]> largeScratch_;
   std::size_t largeScratchSize_ = 0;
   std::vector<std::shared_ptr<TopicHub>> publishing_;
   std::vector<ByteQueue> spares_;
   std::vector<std::unique_ptr<ProtocolState>> buried_;
-  std::vector<TcpConnection*> released_;
+  std::vector<Link*> released_;
+  /// Those that go on in the next turn.
+  std::vector<TcpConnectionPtr> waiting_;
+  /// Somebody will see to them: the loop that they are on.
+  EventLoop* turnOf_ = nullptr;
 };
 
 }  // namespace Workerman::Connection::detail

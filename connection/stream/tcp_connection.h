@@ -11,25 +11,20 @@
 #include <string_view>
 
 #include "../../core/callback.h"
+#include "../../core/connection_callbacks.h"
 #include "../../core/connection_view.h"
-#include "../../core/loop_timer.h"
-#include "../../core/poll_handle.h"
 #include "../compact_text.h"
 #include "../connection_interface.h"
 #include "../context.h"
 #include "../headers.h"
-#include "../protocol.h"
 #include "../ssl_info.h"
 #include "../websocket_type.h"
-#include "byte_queue.h"
-
-struct iovec;
+#include "link.h"
 
 namespace Workerman::Connection {
 
 namespace detail {
-class LoopIo;
-class Subscriber;
+class TcpListener;
 class TlsStream;
 }  // namespace detail
 
@@ -40,7 +35,10 @@ class TlsStream;
 /// connection is a harmless no-op that reports failure.
 ///
 /// Belongs to the thread of its loop.
-class TcpConnection : public ConnectionInterface, public std::enable_shared_from_this<TcpConnection> {
+class TcpConnection : public ConnectionInterface,
+                      public std::enable_shared_from_this<TcpConnection>,
+                      public ConnectionCallbacks<Workerman::detail::ConnectionSlots>,
+                      protected detail::Link {
  public:
   static constexpr int READ_BUFFER_SIZE = 87380;
   static constexpr int STATUS_INITIAL = 0;
@@ -53,23 +51,6 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   static constexpr int STATUS_CLOSED = 16;
   static constexpr int TCP_KEEPALIVE_INTERVAL = 55;
   static const std::map<int, std::string> STATUS_TO_STRING;
-
-  /// @name Callbacks
-  /// Each may be replaced or set to nullptr at any time, also while it runs.
-  /// All are released on the final close.
-  /// @{
-  ConnectionCallback onConnect;            ///< the socket is connected
-  HandshakeCallback onWebSocketConnect;    ///< a websocket's handshake
-  HandshakeCallback onWebSocketConnected;  ///< a server's websocket is open
-  ErrorCallback onWebSocketClose;          ///< (connection, code, reason), once, before onClose
-  PayloadCallback onWebSocketPing;         ///< (connection, payload); what it sends is the pong
-  PayloadCallback onWebSocketPong;         ///< (connection, payload)
-  MessageCallback onMessage;               ///< (connection, data)
-  ConnectionCallback onClose;              ///< the connection is closed, whoever did it
-  ErrorCallback onError;                   ///< (connection, code, message)
-  ConnectionCallback onBufferFull;         ///< the send buffer has reached maxSendBufferSize
-  ConnectionCallback onBufferDrain;        ///< the send buffer is empty again
-  /// @}
 
   /// tcp, unix or ssl.
   CompactText transport = CompactText::literal<"tcp">();
@@ -86,6 +67,10 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   std::size_t maxPackageSize = defaultMaxPackageSize;
   /// Seconds that end() waits for the peer to close.
   double lingerTimeout = defaultLingerTimeout;
+  /// Seconds that close() and end() wait for a peer that takes nothing of what is queued, each time anew
+  /// while it takes some; then the connection ends without. 0: no limit, as in PHP. Websockets have
+  /// websocketCloseTimeout. Not in Workerman.
+  double closeTimeout = defaultCloseTimeout;
   /// One's own values, by name. @see Workerman manual: tcp-connection/context
   Context context;
   /// A client's request headers; a server's answer headers.
@@ -120,6 +105,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   static inline std::size_t defaultMaxSendBufferSize = 1048576;
   static inline std::size_t defaultMaxPackageSize = 10485760;
   static inline double defaultLingerTimeout = 1.0;
+  static inline double defaultCloseTimeout = 30.0;
 
   /// All connections of this thread, by id.
   static constexpr ConnectionView connections{};
@@ -127,7 +113,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   ~TcpConnection() override;
 
   /// One of STATUS_*.
-  int getStatus() const noexcept { return status_; }
+  int getStatus() const noexcept { return life_.status(); }
   /// false: its name, as in STATUS_TO_STRING; true: its number as text.
   std::string getStatus(bool rawOutput) const;
 
@@ -145,16 +131,16 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   std::optional<SslInfo> getSslInfo() const;
 
   /// Bytes that wait to be written.
-  std::size_t getSendBufferQueueSize() const noexcept;
+  std::size_t getSendBufferQueueSize() const noexcept { return queuedBytes(); }
   /// Bytes received that wait to be parsed.
-  std::size_t getRecvBufferQueueSize() const noexcept;
+  std::size_t getRecvBufferQueueSize() const noexcept { return receivedBytes(); }
   bool bufferIsEmpty() const noexcept { return getSendBufferQueueSize() == 0; }
 
   /// Stops onMessage until resumeRecv(). @see Workerman manual: tcp-connection/pause-recv
-  void pauseRecv();
+  void pauseRecv() { hold(ForUser); }
   /// Goes on; delivers what is already buffered before it returns (inside this
   /// connection's onMessage: when that returns).
-  void resumeRecv();
+  void resumeRecv() { release(ForUser); }
   /// Sends to `dest` whatever arrives here, throttled by its send buffer; when
   /// this connection closes, so does `dest`. Where `dest` is piped back to this
   /// one and both carry raw bytes, the end of either's stream is passed on
@@ -176,7 +162,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
 
   /// Drops the first `length` bytes of what waits to be parsed, for a protocol's
   /// input() that has dealt with them itself.
-  void consumeRecvBuffer(std::size_t length);
+  void consumeRecvBuffer(std::size_t length) { consumeReceived(length); }
 
   /// Closes at once: what is corked is written, without waiting; what is queued
   /// is lost. onClose has run when this returns.
@@ -184,15 +170,15 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Ends gracefully: sends what is queued, then FIN, drains input until the
   /// peer closes or lingerTimeout is over, closes. onMessage is not called any
   /// more. @see Workerman manual: tcp-connection/end
-  void end();
+  void end() { endSoon(); }
   template <TextLike T>
   void end(const T& text, bool raw = false) {
-    if (mayStillSend()) sendText(static_cast<std::string_view>(text), raw);
+    if (life_.maySend()) sendText(static_cast<std::string_view>(text), raw);
     end();
   }
 
   /// The file descriptor, -1 if there is none.
-  int getSocket() const noexcept { return fd_; }
+  int getSocket() const noexcept { return descriptor(); }
   nlohmann::json jsonSerialize() const;
 
   /// One T per connection, made at the first call. @throws std::runtime_error
@@ -202,220 +188,42 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
     return context.userData<T>();
   }
 
-  /// @name For protocols (internal)
-  /// @{
-  bool mayReceive(const Input& input) const noexcept {
-    // What is abandoned is nobody's input any more.
-    return pump_ == &input && !isPaused_ && !stopsReceiving();
-  }
-  bool isPaused() const noexcept { return isPaused_; }
-  /// Hands a decoded message to onMessage and counts it.
-  void deliver(const Message& message) noexcept {
-    ++statistics.total_request;
-    if (!onMessage) return;
-    try {
-      onMessage(pump_->connection(), message);
-    } catch (...) {
-      handleException();
-    }
-  }
-  void deliverText(std::string_view text) noexcept { deliver(Message::of(text)); }
-  /// Sends bytes as application data: buffer limits apply.
-  SendResult transmit(std::string_view head, std::string_view body, std::string_view tail = {});
-  /// Sends bytes that are never dropped for a full buffer. False: closed.
-  bool transmitControl(std::string_view head, std::string_view body);
-  /// Whether `queued` bytes leave room for another message; if not, tells onError.
-  bool admits(std::size_t queued);
-  /// Tells onBufferFull if `queued` bytes have reached the limit.
-  void announceIfFull(std::size_t queued);
-  /// What `spoken` keeps here; null if it keeps nothing.
-  ProtocolState* stateOf(const Protocol& spoken) const noexcept {
-    return protocolState_ && protocolState_->owner() == &spoken ? protocolState_.get() : nullptr;
-  }
-  void setProtocolState(std::unique_ptr<ProtocolState> state);
-  /// The client's handshake is done: its connection time limit is over.
-  virtual void protocolReady() {}
-  /// The connection is lost or useless: tells the protocol why, then closes.
-  virtual void lost(std::string_view cause);
-  /// Shuts down writing when all is written, drains input until the peer closes
-  /// or lingerTimeout is over, then closes.
-  void linger(bool shutdownWrite);
-  /// From now on what is sent waits for the loop's next iteration, so that the
-  /// protocol's beforeWrite() can add to it what is to arrive with it.
-  void holdOutput() noexcept { holdsOutput_ = true; }
-  /// Bytes have come that the protocol has not been given, or not in whole packages or records.
-  bool hasUnreadInput() const noexcept;
-  /// Status CLOSING, while the protocol's good-bye is on its way; input goes on.
-  void awaitGoodbye() noexcept;
-  /// During receive(): a handle of this connection.
-  const TcpConnectionPtr& pinned() const noexcept { return pump_->connection(); }
-  /// Room for `size` bytes that will leave with the others of this callback,
-  /// for a protocol that encodes in place: write, then closeCork(). Null: use
-  /// transmit().
-  char* openCork(std::size_t size) noexcept;
-  SendResult closeCork(std::size_t size) noexcept;
-  /// Sends what was published for this connection and still waits, so that it
-  /// stays in front of what comes now.
-  void sendPublished() noexcept {
-    if (rare_) [[unlikely]]
-      catchUp();
-  }
-  const detail::Subscriber* subscriber() const noexcept;
-  /// Its worker is gone.
-  void disown() noexcept;
-  /// Calls a callback; what it throws goes to error().
-  template <class Slot, class... Args>
-  void emit(const Slot& slot, Args&&... args) noexcept;
-  /// @}
-
-  /// Takes a socket that a listener accepted (internal); `tls`: what it speaks
-  /// with the client, null for none.
-  static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress,
-                                   std::unique_ptr<detail::TlsStream> tls = nullptr);
-  /// Starts receiving, after the worker has set it up (internal).
-  void startAccepted();
-  /// Whether an accepted connection still owes a handshake: TLS or its protocol's (internal).
-  bool isOpening() const noexcept;
-  /// isOpening() when the worker's handshakeTimeout is over (internal).
-  void handshakeOverdue();
-  /// How many looks in a row, this one included, have found that no byte moved
-  /// (internal).
-  unsigned sweptIdle() noexcept { return ++idleSweeps_; }
-  void markActive() noexcept { idleSweeps_ = 0; }
-
  protected:
-  TcpConnection();
+  /// In the phase that an accepted one begins with, or one that is to be connected.
+  explicit TcpConnection(detail::Life::Phase phase);
 
   SendResult sendText(std::string_view text, bool raw) override;
   SendResult sendValue(Message value) override;
-  void closeAfterSending() override;
+  void closeAfterSending() override { closeSoon(); }
   void closeWithCode(int code, std::string_view reason) override;
 
-  bool mayStillSend() const noexcept { return status_ <= STATUS_ESTABLISHED; }
-  bool stopsReceiving() const noexcept {
-    return status_ != STATUS_ESTABLISHED && !(status_ == STATUS_CLOSING && awaitsGoodbye_);
-  }
-  /// Holds this object until the final close.
-  void holdSelf();
-  /// The opposite; this may be gone afterwards unless the caller has a handle.
-  void releaseSelf();
-  /// Takes over a connected socket and starts watching it.
-  void adoptSocket(EventLoop& loop, int fd);
-  void closeSocket() noexcept;
-  /// Gives the socket up for another, telling nobody: what is corked is written,
-  /// what is queued for it goes. Without a socket, what is queued waits for one.
-  void leaveSocket();
-  /// Parses bytes that arrived with the end of a proxy's answer.
-  void receiveLeftOver(std::string_view bytes);
-  void handleException() noexcept;
-  void writeQueued();
-  bool sendFinIfDue();
-  /// Begins TLS, as the client, on the socket just taken over.
-  void startTls(std::unique_ptr<detail::TlsStream> stream);
-  bool isInTlsHandshake() const noexcept;
-  void receiveCiphertext(std::string_view bytes);
-  /// Hook: the TLS handshake is done.
+  /// @name What an AsyncTcpConnection does in its own way
+  /// @{
+  /// The protocol is ready to talk.
+  virtual void ready() {}
+  /// The connection is lost or useless, for a reason that may be in words.
+  virtual void gone(std::string_view cause) { destroyBecause(cause); }
+  /// The TLS handshake is done, or has failed.
   virtual void secured();
-  /// Hook: the TLS handshake has failed.
   virtual void handshakeFailed(std::string_view cause);
-  void updateWatch() noexcept;
-  void destroyBecause(std::string_view cause);
-  /// Hook: the connection is going down. Stop what leads to a connection.
+  /// The connection is going down: what leads to one stops.
   virtual void stopConnecting() noexcept {}
-  /// Hook: what goes wrong now is a failure to connect.
+  /// What goes wrong now is a failure to connect.
   virtual bool isStillConnecting() const noexcept { return false; }
-  /// Hook: onClose has run. True when a reconnect is on its way.
+  /// onClose has run. True when a reconnect is on its way.
   virtual bool startsAnew() { return false; }
-  /// Hook: its onClose has run, and nothing has begun since.
+  /// Its onClose has run, and nothing has begun since.
   virtual bool isCloseTold() const noexcept { return false; }
-  static std::string describeError(int error);
+  /// @}
 
-  int status_ = STATUS_ESTABLISHED;
-  int fd_ = -1;
-  bool isDestroying_ = false;
   CompactText remoteAddress_;
-  /// What waits for the socket; with TLS it is encrypted, and what waits to be is in tls_->waiting, which
-  /// then is empty once this is (but during the handshake).
-  detail::ByteQueue sendQueue_;
-  std::unique_ptr<detail::TlsStream> tls_;
 
  private:
-  friend class detail::LoopIo;
+  friend class detail::Link;
+  friend class detail::TcpListener;
 
-  struct Parts;
-  struct Rare;
-  static void onPoll(void* self, int events) noexcept;
-  void onReadable();
-  void onTlsReadable();
-  template <class Source>
-  void receiveFrom(Source&& source);
-  void receiveQueued();
-  std::size_t pump(char* data, std::size_t size);
-  void peerEnded();
-  void enqueue(const Parts& parts, std::size_t skip);
-  SendResult push(const Parts& parts);
-  std::size_t writeParts(std::string_view corked, const Parts& parts, int& error) noexcept;
-  void flushCork() noexcept;
-  bool flushOwnCork() noexcept;
-  std::size_t writeSome(const iovec* pieces, int count, int& error) noexcept;
-  std::size_t writeEncrypted(const iovec* pieces, int count, int& error);
-  bool encryptWaiting(int& error);
-  bool encryptSome(std::size_t limit, int& error);
-  bool sendCiphertext(int& error);
-  bool advanceHandshake();
-  void tlsCutOff();
-  void tlsFailed(const std::string& cause);
-  void refusePlainText();
-  void sayTlsGoodbye() noexcept;
-  bool sendFin();
-  detail::ByteQueue& unsent() noexcept;
-  std::size_t unsentBytes() const noexcept;
-  void sendFailed();
-  void allWritten();
-  void shutdownAndDrain();
-  Rare& rare();
-  void catchUp() noexcept;
-  bool endPiped();
-  void endOutput();
-  void tellClosed(std::string_view cause) noexcept;
-  void releaseCallbacks() noexcept;
-  void finalClose();
-  void dropSelf() noexcept;
-
-  const std::int64_t realId_;
-  bool isPaused_ = false;
-  bool awaitsGoodbye_ = false;
-  bool isDraining_ = false;
-  bool sendsFin_ = true;
-  bool hasEnded_ : 1 = false;
-  /// @see holdOutput()
-  bool holdsOutput_ : 1 = false;
-  /// FIN follows what is queued, while input goes on; then it has been sent.
-  bool outputEnds_ = false;
-  std::uint8_t idleSweeps_ = 0;
-  std::uint32_t wanted_ = 0;
-  Workerman::detail::PollHandle poll_;
-  detail::ByteQueue receiveQueue_;
-  Input* pump_ = nullptr;
-  std::unique_ptr<ProtocolState> protocolState_;
-  std::unique_ptr<Rare> rare_;
-  /// Set while the framework holds this, and until the callbacks that run when
-  /// it lets go have returned: no event needs a handle of its own.
-  TcpConnectionPtr self_;
-  bool isHeld_ = false;
-  bool isParked_ = false;
+  static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress,
+                                   std::unique_ptr<detail::TlsStream> tls);
 };
-
-template <class Slot, class... Args>
-void TcpConnection::emit(const Slot& slot, Args&&... args) noexcept {
-  if (!slot) return;
-  const auto self = weak_from_this().lock();
-  if (!self) return;
-  try {
-    slot(self, std::forward<Args>(args)...);
-  } catch (...) {
-    handleException();
-  }
-}
 
 }  // namespace Workerman::Connection

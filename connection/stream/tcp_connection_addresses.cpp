@@ -25,7 +25,7 @@ Split split(std::string_view address) {
 }  // namespace
 
 std::string TcpConnection::getStatus(bool rawOutput) const {
-  return rawOutput ? std::to_string(status_) : STATUS_TO_STRING.at(status_);
+  return rawOutput ? std::to_string(getStatus()) : STATUS_TO_STRING.at(getStatus());
 }
 
 std::string TcpConnection::getRemoteAddress() const {
@@ -39,7 +39,7 @@ int TcpConnection::getRemotePort() const {
 }
 
 std::string TcpConnection::getLocalAddress() const {
-  return fd_ < 0 ? std::string() : detail::localAddress(fd_).text();
+  return getSocket() < 0 ? std::string() : detail::localAddress(getSocket()).text();
 }
 std::string TcpConnection::getLocalIp() const {
   return transport == "unix" ? "" : split(getLocalAddress()).ip;

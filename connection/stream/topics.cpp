@@ -10,8 +10,9 @@
 #include "../../core/runtime.h"
 #include "../../core/topic_bridge.h"
 #include "../../core/worker.h"
+#include "link_inline.h"
 #include "loop_io.h"
-#include "tcp_rare.h"
+#include "rare.h"
 
 namespace Workerman::Connection::detail {
 namespace {
@@ -50,7 +51,7 @@ void sendValue(TcpConnection& connection, Message data) {
     throw std::invalid_argument("a connection without a protocol sends text, not " +
                                 std::string(data.type->name));
   }
-  static_cast<void>(spoken->send(connection, data));
+  static_cast<void>(spoken->send(Link::of(connection), data));
 }
 
 }  // namespace
@@ -61,11 +62,12 @@ void Published::sendTo(TcpConnection& connection) noexcept {
   if (!isOpen(connection)) return;
   try {
     const Protocol* const spoken = connection.protocol.get();
-    if (spoken == nullptr) return static_cast<void>(connection.transmit({}, text_));
+    if (spoken == nullptr) return static_cast<void>(Link::of(connection).transmit({}, text_));
     auto known = std::find_if(encoded_.begin(), encoded_.end(),
                               [&](const Encoded& e) { return e.protocol == spoken; });
     if (known == encoded_.end()) known = encoded_.insert(known, {spoken, spoken->encodeForMany(text_)});
-    static_cast<void>(known->bytes ? known->bytes->sendTo(connection) : spoken->sendText(connection, text_));
+    static_cast<void>(known->bytes ? known->bytes->sendTo(Link::of(connection))
+                                   : spoken->sendText(Link::of(connection), text_));
   } catch (...) {
     Workerman::detail::withCurrentException([&](const std::exception& e) { connection.error(e); });
   }
@@ -184,7 +186,7 @@ std::size_t TopicHub::sendNow(const Topic& topic, Message data) {
   all.reserve(topic.members.size());
   for (const auto& member : topic.members) all.push_back(member.subscriber->connection_.shared_from_this());
   for (const auto& connection : all) {
-    connection->sendPublished();
+    Link::of(*connection).sendPublished();
     if (isOpen(*connection)) sendValue(*connection, data);
   }
   return all.size();
@@ -197,7 +199,7 @@ std::size_t TopicHub::broadcast(Message data) {
   std::size_t reached = 0;
   for (const auto& entry : worker_.connections) {
     TcpConnection& connection = *entry.second;
-    connection.sendPublished();
+    Link::of(connection).sendPublished();
     if (!isOpen(connection)) continue;
     ++reached;
     if (text) {
@@ -272,7 +274,8 @@ void TopicHub::serve(Subscriber& subscriber) noexcept {
 void TopicHub::catchUp(Subscriber& subscriber) noexcept {
   const TcpConnectionPtr pin = subscriber.connection_.shared_from_this();
   if (subscriber.turn_ != Subscriber::kNone) serve(subscriber);
-  while (pin->subscriber() == &subscriber && (subscriber.next_ = std::max(subscriber.next_, base_)) < end()) {
+  while (Link::of(*pin).subscriber() == &subscriber &&
+         (subscriber.next_ = std::max(subscriber.next_, base_)) < end()) {
     Published& message = *waiting_[subscriber.next_++ - base_];
     const auto isFor = [&](const Subscriber::Membership& each) { return each.topic == message.topic; };
     if (std::any_of(subscriber.topics_.begin(), subscriber.topics_.end(), isFor)) message.sendTo(*pin);
@@ -286,12 +289,12 @@ void TopicHub::catchUp(Subscriber& subscriber) noexcept {
 namespace Workerman::Connection {
 
 bool TcpConnection::subscribe(std::string_view topic) {
-  if (status_ == STATUS_CLOSED) return false;
+  if (getStatus() == STATUS_CLOSED) return false;
   if (worker == nullptr) {
     throw std::logic_error("subscribe: topics are those of the Worker that accepted the connection");
   }
   sendPublished();
-  if (status_ == STATUS_CLOSED || worker == nullptr) return false;
+  if (getStatus() == STATUS_CLOSED || worker == nullptr) return false;
   auto& subscriber = rare().subscriber;
   if (!subscriber) {
     subscriber =
@@ -307,14 +310,6 @@ bool TcpConnection::unsubscribe(std::string_view topic) {
 
 bool TcpConnection::isSubscribed(std::string_view topic) const noexcept {
   return subscriber() != nullptr && rare_->subscriber->isSubscribed(topic);
-}
-
-const detail::Subscriber* TcpConnection::subscriber() const noexcept {
-  return rare_ ? rare_->subscriber.get() : nullptr;
-}
-
-void TcpConnection::catchUp() noexcept {
-  if (rare_->subscriber) rare_->subscriber->catchUp();
 }
 
 }  // namespace Workerman::Connection

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "../../connection/stream/async_tcp_connection.h"
+#include "../../connection/stream/link_inline.h"
 #include "../http/head_parser.h"
 #include "../http/response.h"
 #include "../ws.h"
@@ -16,6 +17,7 @@ namespace Workerman::Protocols::detail {
 
 using Connection::AsyncTcpConnection;
 using Connection::Input;
+using Connection::Link;
 using Connection::TcpConnection;
 
 namespace {
@@ -67,57 +69,58 @@ std::optional<std::string> judge(const Http::detail::ResponseHead& head, const T
 
 }  // namespace
 
-std::unique_ptr<WebsocketSession> WebsocketClient::makeSession(TcpConnection& connection) const {
-  return std::make_unique<WebsocketSession>(*this, connection, Role::Client);
+std::unique_ptr<WebsocketSession> WebsocketClient::makeSession(Link& link) const {
+  return std::make_unique<WebsocketSession>(*this, link, Role::Client);
 }
 
-void WebsocketClient::prepare(TcpConnection& connection) const {
-  static_cast<void>(requestFor(connection, "AAAAAAAAAAAAAAAAAAAAAA=="));
+void WebsocketClient::prepare(Link& link) const {
+  static_cast<void>(requestFor(link.connection(), "AAAAAAAAAAAAAAAAAAAAAA=="));
 }
 
-void WebsocketClient::onConnect(TcpConnection& connection) const {
-  WebsocketSession& mine = session(connection);
+void WebsocketClient::onConnect(Link& link) const {
+  TcpConnection& connection = link.connection();
+  WebsocketSession& mine = session(link);
   mine.opening().key = newKey();
   connection.websocketServerProtocol = nullptr;
   if (wantsDeflate(connection)) mine.offerCompression();
-  connection.transmitControl(requestFor(connection, mine.opening().key), {});
+  link.transmitControl(requestFor(connection, mine.opening().key), {});
 }
 
-void WebsocketClient::receive(TcpConnection& connection, Input& input) const {
-  WebsocketSession& mine = session(connection);
-  if (mine.phase() == WebsocketSession::Phase::Opening && !upgrade(connection, mine, input)) return;
+void WebsocketClient::receive(Link& link, Input& input) const {
+  WebsocketSession& mine = session(link);
+  if (mine.phase() == WebsocketSession::Phase::Opening && !upgrade(link, mine, input)) return;
   mine.receive(input);
 }
 
 /// Reads the server's answer. True: frames may follow in the same input.
-bool WebsocketClient::upgrade(TcpConnection& connection, WebsocketSession& mine, Input& input) const {
+bool WebsocketClient::upgrade(Link& link, WebsocketSession& mine, Input& input) const {
+  TcpConnection& connection = link.connection();
   auto result = Http::detail::parseResponseHead(input.view(), {}, mine.opening().scanned);
   if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
     mine.opening().scanned = incomplete->scanned;
     return false;
   }
   if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) {
-    connection.lost("bad websocket handshake: " + std::string(rejected->cause));
+    link.lost("bad websocket handshake: " + std::string(rejected->cause));
     return false;
   }
   auto& head = std::get<Http::detail::ResponseHead>(result);
   if (const auto wrong = judge(head, connection, mine)) {
-    connection.lost("bad websocket handshake: " + *wrong);
+    link.lost("bad websocket handshake: " + *wrong);
     return false;
   }
   input.consume(head.consumed);
   if (const auto chosen = head.headers.get("Sec-WebSocket-Protocol"))
     connection.websocketServerProtocol = *chosen;
-  connection.protocolReady();
+  link.protocolReady();
   const bool wasFull = mine.pendingBytes() >= connection.maxSendBufferSize;
   mine.open();
-  if (find(connection) != &mine) return false;  // sending what waited has found the socket dead
+  if (find(link) != &mine) return false;  // sending what waited has found the socket dead
   const auto response = Http::Response::fromHead(std::move(head));
-  connection.emit(connection.onWebSocketConnect, Message::of(response));
+  link.emit(connection.onWebSocketConnect, Message::of(response));
   // Differs from Workerman: who was told of a full buffer before the upgrade hears that it is empty.
-  if (wasFull && find(connection) == &mine && connection.bufferIsEmpty())
-    connection.emit(connection.onBufferDrain);
-  return connection.mayReceive(input);
+  if (wasFull && find(link) == &mine && connection.bufferIsEmpty()) link.emit(connection.onBufferDrain);
+  return link.mayReceive(input);
 }
 
 }  // namespace Workerman::Protocols::detail

@@ -12,14 +12,13 @@ class WebsocketClient final : public WebsocketProtocol {
   using WebsocketProtocol::WebsocketProtocol;
 
   bool readyOnConnect() const noexcept override { return false; }
-  void prepare(Connection::TcpConnection& connection) const override;
-  void onConnect(Connection::TcpConnection& connection) const override;
-  void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
+  void prepare(Connection::Link& connection) const override;
+  void onConnect(Connection::Link& connection) const override;
+  void receive(Connection::Link& connection, Connection::Input& input) const override;
 
  private:
-  std::unique_ptr<WebsocketSession> makeSession(Connection::TcpConnection& connection) const override;
-  bool upgrade(Connection::TcpConnection& connection, WebsocketSession& session,
-               Connection::Input& input) const;
+  std::unique_ptr<WebsocketSession> makeSession(Connection::Link& connection) const override;
+  bool upgrade(Connection::Link& connection, WebsocketSession& session, Connection::Input& input) const;
 };
 
 }  // namespace Workerman::Protocols::detail

@@ -27,10 +27,27 @@ std::string_view Compression::compress(std::string_view payload, std::string& ou
   return deflater_->compress(payload, out);
 }
 
-Inflated Compression::inflate(std::string_view message, std::size_t limit, bool isText, InflateBuffer& out) {
-  if (!keepsReceived_) return inflateShared(message, limit, isText, out);
+Inflated Compression::inflate(Inflation& message, InflateBuffer& out, std::size_t most) {
+  if (!keepsReceived_) return message.goOn(sharedInflater(), out, most);
   if (!inflater_) inflater_ = std::make_unique<Inflater>(receiveBits_);
-  return inflater_->inflate(message, limit, isText, out);
+  return message.goOn(*inflater_, out, most);
+}
+
+void Compression::keep(Inflation&& message, InflateBuffer&& out) {
+  message.keep();
+  unfinished_ = std::make_unique<Unfinished>(Unfinished{std::move(message), std::move(out)});
+  if (!keepsReceived_) inflater_ = takeSharedInflater();
+}
+
+InflateBuffer Compression::takeInflated() {
+  InflateBuffer whole = std::move(unfinished_->out);
+  giveUp();
+  return whole;
+}
+
+void Compression::giveUp() noexcept {
+  unfinished_.reset();
+  if (!keepsReceived_) inflater_.reset();
 }
 
 }  // namespace Workerman::Protocols::detail

@@ -27,19 +27,40 @@ class Compression {
 
   /// What to send instead of `payload`, in `out`; empty if the message had better go as it is.
   [[nodiscard]] std::string_view compress(std::string_view payload, std::string& out);
-  /// @see Inflater::inflate()
-  [[nodiscard]] Inflated inflate(std::string_view message, std::size_t limit, bool isText,
-                                 InflateBuffer& out);
+  /// @name Messages of the peer's, in pieces where they are long
+  /// @{
+  /// Begins with `message`: up to `most` bytes of it, into `out`.
+  [[nodiscard]] Inflated inflate(Inflation& message, InflateBuffer& out, std::size_t most);
+  /// It is unfinished: what is left of it is kept, with what came of it so far.
+  void keep(Inflation&& message, InflateBuffer&& out);
+  bool isInflating() const noexcept { return unfinished_ != nullptr; }
+  std::size_t inflatedSoFar() const noexcept { return unfinished_->out.view().size(); }
+  [[nodiscard]] Inflated goOn(std::size_t most) {
+    return unfinished_->message.goOn(*inflater_, unfinished_->out, most);
+  }
+  /// What has come of it in the end; then none is unfinished.
+  InflateBuffer takeInflated();
+  /// Nobody wants the rest of it.
+  void giveUp() noexcept;
+  /// @}
   /// The peer's window is not what our compressor takes it for: that starts afresh.
   void contextBroken() noexcept {
     if (deflater_) deflater_->reset();
   }
 
  private:
+  /// A message that has taken more than a turn.
+  struct Unfinished {
+    Inflation message;
+    InflateBuffer out;
+  };
+
   const DeflateOptions& options() const noexcept;
 
   std::unique_ptr<Deflater> deflater_;
+  /// Where no context is kept: the thread's, while a message is unfinished.
   std::unique_ptr<Inflater> inflater_;
+  std::unique_ptr<Unfinished> unfinished_;
   Role role_;
   bool keepsSent_ = false;
   bool keepsReceived_ = false;

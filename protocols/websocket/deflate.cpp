@@ -8,8 +8,6 @@
 #include <stdexcept>
 #include <vector>
 
-#include "utf8.h"
-
 namespace Workerman::Protocols::detail {
 namespace {
 
@@ -93,16 +91,6 @@ std::size_t InflateBuffer::room(std::size_t limit, std::size_t first) {
   return std::min({capacity_ - size_, limit - size_, kPiece});
 }
 
-/// The message that is being inflated.
-struct Inflater::Work {
-  InflateBuffer& out;
-  std::size_t limit;
-  std::size_t first;  ///< memory to begin with
-  bool isText;
-  bool isAtEnd = false;  ///< of a final block, with nothing behind it
-  Utf8State utf8 = {};
-};
-
 Inflater::Inflater(int windowBits) : stream_(std::make_unique<z_stream>()) {
   // Peers that agreed on 8 and use zlib have a window of 9: see DeflateSettings.
   requireMade(inflateInit2(stream_.get(), -std::max(windowBits, kMinWindowBits + 1)),
@@ -118,47 +106,66 @@ void Inflater::reset() noexcept {
 }
 
 Inflated Inflater::inflate(std::string_view message, std::size_t limit, bool isText, InflateBuffer& out) {
-  out.size_ = 0;
-  if (message.empty()) return Inflated::Whole;
-  const std::size_t guess = message.size() > SIZE_MAX / 4 ? SIZE_MAX : message.size() * 4;
-  Work work{out, limit, std::max<std::size_t>(guess, 512), isText};
-  Inflated result = run(message, work);
-  if (result == Inflated::Whole && !work.isAtEnd) {
-    const std::size_t size = out.size_;
-    result = run(kTail, work);
+  return Inflation(message, limit, isText).goOn(*this, out, SIZE_MAX);
+}
+
+Inflation::Inflation(std::string_view message, std::size_t limit, bool isText) noexcept
+    : rest_(message),
+      limit_(limit),
+      first_(std::max<std::size_t>(message.size() > SIZE_MAX / 4 ? SIZE_MAX : message.size() * 4, 512)),
+      isText_(isText),
+      isEmpty_(message.empty()) {}
+
+Inflated Inflation::goOn(Inflater& inflater, InflateBuffer& out, std::size_t most) {
+  if (!kept_ && !inTail_) out.size_ = 0;
+  if (isEmpty_) return Inflated::Whole;
+  Inflated result = Inflated::Whole;
+  if (!inTail_) {
+    result = run(inflater, out, most);
+    if (result == Inflated::Whole && !isAtEnd_) {
+      inTail_ = true;
+      rest_ = kTail;
+      sizeBeforeTail_ = out.size_;
+    }
+  }
+  if (inTail_ && result == Inflated::Whole) {
+    result = run(inflater, out, SIZE_MAX);
     // The tail completes the head of an empty block, and that is all it does: no other may be under way.
     constexpr int kBetweenBlocks = 128;
-    const bool isDone = work.isAtEnd || stream_->data_type == kBetweenBlocks;
-    if (result == Inflated::Whole && (!isDone || out.size_ != size)) return Inflated::BadData;
+    const bool isDone = isAtEnd_ || inflater.stream_->data_type == kBetweenBlocks;
+    if (result == Inflated::Whole && (!isDone || out.size_ != sizeBeforeTail_)) return Inflated::BadData;
   }
-  if (result == Inflated::Whole && isText && !work.utf8.complete()) return Inflated::BadText;
+  if (result == Inflated::Whole && isText_ && !utf8_.complete()) return Inflated::BadText;
   return result;
 }
 
-/// Inflates all of `bytes`.
-Inflated Inflater::run(std::string_view bytes, Work& work) {
-  InflateBuffer& out = work.out;
+/// Inflates all that is left, or until `most` bytes or more have come of it.
+Inflated Inflation::run(Inflater& inflater, InflateBuffer& out, std::size_t most) {
+  z_stream_s& stream = *inflater.stream_;
+  std::size_t made = 0;
   for (;;) {
-    const std::string_view piece = bytes.substr(0, kMostAtOnce);
-    const std::size_t room = out.room(work.limit, work.first);
+    const std::string_view piece = rest_.substr(0, kMostAtOnce);
+    const std::size_t room = out.room(limit_, first_);
     char tooMuch;  // where the first byte beyond the limit would go
     char* const fresh = room != 0 ? out.bytes_.get() + out.size_ : &tooMuch;
-    stream_->next_in = bytesOf(piece.data());
-    stream_->avail_in = static_cast<uInt>(piece.size());
-    stream_->next_out = bytesOf(fresh);
-    stream_->avail_out = static_cast<uInt>(std::max<std::size_t>(room, 1));
-    const int result = ::inflate(stream_.get(), Z_SYNC_FLUSH);
+    stream.next_in = bytesOf(piece.data());
+    stream.avail_in = static_cast<uInt>(piece.size());
+    stream.next_out = bytesOf(fresh);
+    stream.avail_out = static_cast<uInt>(std::max<std::size_t>(room, 1));
+    const int result = ::inflate(&stream, Z_SYNC_FLUSH);
     if (result == Z_MEM_ERROR) throw std::bad_alloc();
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) return Inflated::BadData;
-    const std::size_t made = std::max<std::size_t>(room, 1) - stream_->avail_out;
-    if (made > room) return Inflated::TooLong;
-    out.size_ += made;
-    if (work.isText && !work.utf8.feed(fresh, made)) return Inflated::BadText;
-    bytes.remove_prefix(piece.size() - stream_->avail_in);
-    work.isAtEnd = result == Z_STREAM_END && bytes.empty();
+    const std::size_t size = std::max<std::size_t>(room, 1) - stream.avail_out;
+    if (size > room) return Inflated::TooLong;
+    out.size_ += size;
+    made += size;
+    if (isText_ && !utf8_.feed(fresh, size)) return Inflated::BadText;
+    rest_.remove_prefix(piece.size() - stream.avail_in);
+    isAtEnd_ = result == Z_STREAM_END && rest_.empty();
     // Goes on behind a final block with the window as it is.
-    if (result == Z_STREAM_END) inflateResetKeep(stream_.get());
-    if (bytes.empty() && (stream_->avail_out != 0 || work.isAtEnd)) return Inflated::Whole;
+    if (result == Z_STREAM_END) inflateResetKeep(&stream);
+    if (rest_.empty() && (stream.avail_out != 0 || isAtEnd_)) return Inflated::Whole;
+    if (made >= most) return Inflated::Unfinished;
   }
 }
 
@@ -177,10 +184,24 @@ std::string_view compressShared(std::string_view payload, int windowBits, std::s
   return deflaters.emplace_back(std::make_unique<Deflater>(settings))->compress(payload, out);
 }
 
+namespace {
+
+thread_local std::unique_ptr<Inflater> shared;
+
+}  // namespace
+
+Inflater& sharedInflater() {
+  if (!shared) shared = std::make_unique<Inflater>();
+  shared->reset();
+  return *shared;
+}
+
+std::unique_ptr<Inflater> takeSharedInflater() noexcept {
+  return std::move(shared);
+}
+
 Inflated inflateShared(std::string_view message, std::size_t limit, bool isText, InflateBuffer& out) {
-  static thread_local Inflater inflater;
-  inflater.reset();
-  return inflater.inflate(message, limit, isText, out);
+  return sharedInflater().inflate(message, limit, isText, out);
 }
 
 }  // namespace Workerman::Protocols::detail

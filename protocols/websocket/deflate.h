@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "utf8.h"
+
 struct z_stream_s;
 
 /// Messages of permessage-deflate, compressed and back (RFC 7692 section 7.2). Pure: bytes in, bytes
@@ -74,6 +76,7 @@ class InflateBuffer {
   std::size_t capacity() const noexcept { return capacity_; }
 
  private:
+  friend class Inflation;
   friend class Inflater;
   struct Free {
     void operator()(char* bytes) const noexcept { std::free(bytes); }
@@ -88,9 +91,49 @@ class InflateBuffer {
 /// What became of a compressed message.
 enum class Inflated : std::uint8_t {
   Whole,
-  TooLong,  ///< more than the limit
-  BadData,  ///< no DEFLATE, or it ends in the middle of a block
-  BadText,  ///< not UTF-8
+  TooLong,     ///< more than the limit
+  BadData,     ///< no DEFLATE, or it ends in the middle of a block
+  BadText,     ///< not UTF-8
+  Unfinished,  ///< there is more, which may be asked for later
+};
+
+class Inflater;
+
+/// One compressed message on its way, in as many pieces as its inflating takes.
+///
+/// Blocks marked as final may stand anywhere, as RFC 7692 section 7.2.3.4 allows, and the empty block after
+/// the last of them may be missing; a message of no bytes at all is taken as an empty one.
+class Inflation {
+ public:
+  /// `message` must outlive this, or the call of keep(). `limit`: the most bytes that it may be; never more
+  /// are allocated.
+  Inflation(std::string_view message, std::size_t limit, bool isText) noexcept;
+  Inflation(Inflation&&) noexcept = default;
+
+  /// Inflates up to `most` bytes more (a little more where it does not matter) to the end of `out`, always
+  /// the same one with the same inflater. Stops for text at the first byte that cannot be UTF-8. Anything but
+  /// Whole and Unfinished spoils the stream until it is reset.
+  [[nodiscard]] Inflated goOn(Inflater& inflater, InflateBuffer& out, std::size_t most);
+  /// Copies what is left of the message.
+  void keep() {
+    if (inTail_) return;
+    kept_ = std::make_unique<std::string>(rest_);
+    rest_ = *kept_;
+  }
+
+ private:
+  Inflated run(Inflater& inflater, InflateBuffer& out, std::size_t most);
+
+  std::string_view rest_;
+  std::unique_ptr<std::string> kept_;
+  std::size_t limit_;
+  std::size_t first_;  ///< memory to begin with
+  std::size_t sizeBeforeTail_ = 0;
+  Utf8State utf8_;
+  bool isText_;
+  bool isEmpty_;
+  bool isAtEnd_ = false;  ///< of a final block, with nothing behind it
+  bool inTail_ = false;
 };
 
 /// One direction's decompressor. Holds 7 KiB, and the window of 2^windowBits bytes from its first message.
@@ -102,11 +145,7 @@ class Inflater {
   Inflater& operator=(const Inflater&) = delete;
   ~Inflater();
 
-  /// Inflates one message into `out`. Stops at `limit` bytes, never having allocated more, and for text at
-  /// the first byte that cannot be UTF-8. Anything but Whole spoils the stream until reset().
-  ///
-  /// Blocks marked as final may stand anywhere, as RFC 7692 section 7.2.3.4 allows, and the empty block after
-  /// the last of them may be missing; a message of no bytes at all is taken as an empty one.
+  /// Inflates one message into `out`, whose memory is used again. @see Inflation
   [[nodiscard]] Inflated inflate(std::string_view message, std::size_t limit, bool isText,
                                  InflateBuffer& out);
 
@@ -114,8 +153,7 @@ class Inflater {
   void reset() noexcept;
 
  private:
-  struct Work;
-  Inflated run(std::string_view bytes, Work& work);
+  friend class Inflation;
 
   std::unique_ptr<z_stream_s> stream_;
 };
@@ -131,6 +169,10 @@ std::string_view compressShared(std::string_view payload, int windowBits, std::s
 /// Inflates a message that refers to no other, whatever its window. @see Inflater::inflate()
 [[nodiscard]] Inflated inflateShared(std::string_view message, std::size_t limit, bool isText,
                                      InflateBuffer& out);
+/// What it does that with, knowing of no message.
+Inflater& sharedInflater();
+/// The same in the middle of a message that takes long; the thread makes another.
+std::unique_ptr<Inflater> takeSharedInflater() noexcept;
 /// @}
 
 }  // namespace Workerman::Protocols::detail

@@ -128,36 +128,33 @@ Step FrameReader::nextAny(char* data, std::size_t size, std::size_t maxPackageSi
     fragments_.reset();
     phase_ = Phase::Idle;
   }
-  for (;;) {
-    char* const frame = data + step.consumed;
-    const std::size_t left = size - step.consumed;
-    const ParseResult parsed = parseFrameHeader({frame, left}, rules(maxPackageSize));
-    if (parsed.outcome == ParseResult::Outcome::NeedMore) return step;
-    if (parsed.outcome == ParseResult::Outcome::Violation) {
-      fail(step, parsed.closeCode, parsed.cause);
-      return step;
-    }
-    const FrameHeader& header = parsed.header;
-    const bool control = isControl(header.opcode);
-    char* const payload = frame + header.headerSize;
-    const std::size_t arrived = std::min<std::uint64_t>(header.payloadLength, left - header.headerSize);
-    if (!control && !checkArrived(payload, arrived, header)) {
-      fail(step, CloseCode::kBadPayload, kBadText);
-      return step;
-    }
-    if (arrived < header.payloadLength) {
-      progress_ = control ? 0 : arrived;
-      step.wanted = header.headerSize + header.payloadLength;
-      return step;
-    }
-    progress_ = 0;
-    step.consumed += header.headerSize + arrived;
-    if (control) {
-      takeControl(payload, header, step);
-      return step;
-    }
-    if (takeData(payload, header, step)) return step;
+  const ParseResult parsed = parseFrameHeader({data, size}, rules(maxPackageSize));
+  if (parsed.outcome == ParseResult::Outcome::NeedMore) return step;
+  if (parsed.outcome == ParseResult::Outcome::Violation) {
+    fail(step, parsed.closeCode, parsed.cause);
+    return step;
   }
+  const FrameHeader& header = parsed.header;
+  const bool control = isControl(header.opcode);
+  char* const payload = data + header.headerSize;
+  const std::size_t arrived = std::min<std::uint64_t>(header.payloadLength, size - header.headerSize);
+  if (!control && !checkArrived(payload, arrived, header)) {
+    fail(step, CloseCode::kBadPayload, kBadText);
+    return step;
+  }
+  if (arrived < header.payloadLength) {
+    progress_ = control ? 0 : arrived;
+    step.wanted = header.headerSize + header.payloadLength;
+    return step;
+  }
+  progress_ = 0;
+  step.consumed = header.headerSize + arrived;
+  if (control) {
+    takeControl(payload, header, step);
+  } else if (!takeData(payload, header, step)) {
+    step.kind = Step::Kind::Fragment;
+  }
+  return step;
 }
 
 /// Unmasks what is new of a data frame's payload; for text, false when it cannot be UTF-8.
@@ -226,17 +223,17 @@ void FrameReader::takeClose(Step& step) noexcept {
   }
   step.kind = Step::Kind::Close;
   step.code = code;
-  finish();
+  swallowRest();
 }
 
 void FrameReader::fail(Step& step, std::uint16_t code, const char* cause) noexcept {
   step.kind = Step::Kind::Violation;
   step.code = code;
   step.payload = cause;
-  finish();
+  swallowRest();
 }
 
-void FrameReader::finish() noexcept {
+void FrameReader::swallowRest() noexcept {
   phase_ = Phase::Finished;
   progress_ = 0;
   fragments_.reset();

@@ -74,7 +74,8 @@ struct ParseResult {
 
 /// One event of a FrameReader.
 struct Step {
-  enum class Kind : std::uint8_t { NeedMore, Message, Ping, Pong, Close, Violation };
+  /// Fragment: a frame that does not complete its message was taken; nothing is handed out.
+  enum class Kind : std::uint8_t { NeedMore, Message, Fragment, Ping, Pong, Close, Violation };
 
   Kind kind = Kind::NeedMore;
   bool text = false;         ///< Message: text, else binary
@@ -137,7 +138,7 @@ class FrameReader {
   void takeControl(char* payload, const FrameHeader& header, Step& step) noexcept;
   void takeClose(Step& step) noexcept;
   void fail(Step& step, std::uint16_t code, const char* cause) noexcept;
-  void finish() noexcept;
+  void swallowRest() noexcept;
   FrameRules rules(std::size_t maxPackageSize) const noexcept;
 
   std::unique_ptr<std::string> fragments_;  // only while a fragmented message is collected or handed out

@@ -6,8 +6,8 @@
 
 namespace Workerman::Protocols::detail {
 
-Connection::SendResult SharedMessage::sendTo(Connection::TcpConnection& connection) {
-  return protocol_.session(connection).sendShared(*this);
+Connection::SendResult SharedMessage::sendTo(Connection::Link& link) {
+  return protocol_.session(link).sendShared(*this);
 }
 
 std::string_view SharedMessage::frame(Opcode opcode, int windowBits) {

@@ -21,7 +21,7 @@ class SharedMessage final : public Connection::Broadcast {
   SharedMessage(const WebsocketProtocol& protocol, std::string_view payload) noexcept
       : protocol_(protocol), payload_(payload) {}
 
-  Connection::SendResult sendTo(Connection::TcpConnection& connection) override;
+  Connection::SendResult sendTo(Connection::Link& connection) override;
 
   std::string_view payload() const noexcept { return payload_; }
   /// The whole frame, compressed for a window of `windowBits`; 0: plain. Empty: compressing does not make it

@@ -7,47 +7,47 @@
 
 namespace Workerman::Protocols::detail {
 
+using Connection::Link;
 using Connection::SendResult;
-using Connection::TcpConnection;
 
-WebsocketSession& WebsocketProtocol::startSession(TcpConnection& connection) const {
-  auto made = makeSession(connection);
+WebsocketSession& WebsocketProtocol::startSession(Link& link) const {
+  auto made = makeSession(link);
   WebsocketSession& session = *made;
-  connection.setProtocolState(std::move(made));
+  link.setState(std::move(made));
   return session;
 }
 
-SendResult WebsocketProtocol::sendText(TcpConnection& connection, std::string_view text) const {
-  return session(connection).sendText(text);
+SendResult WebsocketProtocol::sendText(Link& link, std::string_view text) const {
+  return session(link).sendText(text);
 }
 
 std::optional<std::string_view> WebsocketProtocol::asText(Message message, std::string& storage) const {
   return websocketText(message, storage);
 }
 
-SendResult WebsocketProtocol::send(TcpConnection& connection, Message message) const {
+SendResult WebsocketProtocol::send(Link& link, Message message) const {
   std::string storage;
-  return sendText(connection, websocketText(message, storage));
+  return sendText(link, websocketText(message, storage));
 }
 
-bool WebsocketProtocol::beginClose(TcpConnection& connection, int code, std::string_view reason) const {
-  return session(connection).beginClose(code, reason);
+bool WebsocketProtocol::beginClose(Link& link, int code, std::string_view reason) const {
+  return session(link).beginClose(code, reason);
 }
 
-void WebsocketProtocol::beforeClose(TcpConnection& connection, std::string_view cause) const {
-  if (WebsocketSession* mine = find(connection)) mine->ended(cause);
+void WebsocketProtocol::beforeClose(Link& link, std::string_view cause) const {
+  if (WebsocketSession* mine = find(link)) mine->ended(cause);
 }
 
-void WebsocketProtocol::onDrained(TcpConnection& connection) const {
-  if (WebsocketSession* mine = find(connection)) mine->drained();
+void WebsocketProtocol::onDrained(Link& link) const {
+  if (WebsocketSession* mine = find(link)) mine->drained();
 }
 
-void WebsocketProtocol::finish(TcpConnection& connection, double patience) const {
-  session(connection).finishSoon(patience);
+void WebsocketProtocol::finishUp(Link& link, double patience) const {
+  session(link).finishUp(patience);
 }
 
-void WebsocketProtocol::beforeWrite(TcpConnection& connection) const {
-  if (WebsocketSession* mine = find(connection)) mine->sayGoodbyeIfAnswered();
+void WebsocketProtocol::beforeWrite(Link& link) const {
+  if (WebsocketSession* mine = find(link)) mine->sayGoodbyeIfAnswered();
 }
 
 }  // namespace Workerman::Protocols::detail

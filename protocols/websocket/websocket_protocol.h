@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "../../connection/protocol.h"
+#include "../../connection/stream/link.h"
 #include "websocket_session.h"
 
 namespace Workerman::Protocols::detail {
@@ -19,31 +20,30 @@ class WebsocketProtocol : public Connection::Protocol {
 
   const TypeTag* messageType() const noexcept override { return textTag(); }
   bool hasCloseCodes() const noexcept override { return true; }
-  Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
+  Connection::SendResult send(Connection::Link& connection, Message message) const override;
   std::optional<std::string_view> asText(Message message, std::string& storage) const override;
-  Connection::SendResult sendText(Connection::TcpConnection& connection,
-                                  std::string_view text) const override;
-  bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;
-  void beforeClose(Connection::TcpConnection& connection, std::string_view cause) const override;
-  void onDrained(Connection::TcpConnection& connection) const override;
-  void finish(Connection::TcpConnection& connection, double patience) const override;
-  void beforeWrite(Connection::TcpConnection& connection) const override;
+  Connection::SendResult sendText(Connection::Link& connection, std::string_view text) const override;
+  bool beginClose(Connection::Link& connection, int code, std::string_view reason) const override;
+  void beforeClose(Connection::Link& connection, std::string_view cause) const override;
+  void onDrained(Connection::Link& connection) const override;
+  void finishUp(Connection::Link& connection, double patience) const override;
+  void beforeWrite(Connection::Link& connection) const override;
 
   /// The connection's session, made at the first call.
-  WebsocketSession& session(Connection::TcpConnection& connection) const {
+  WebsocketSession& session(Connection::Link& connection) const {
     if (WebsocketSession* known = find(connection)) [[likely]]
       return *known;
     return startSession(connection);
   }
 
  protected:
-  WebsocketSession* find(const Connection::TcpConnection& connection) const noexcept {
+  WebsocketSession* find(const Connection::Link& connection) const noexcept {
     return static_cast<WebsocketSession*>(connection.stateOf(*this));
   }
 
  private:
-  virtual std::unique_ptr<WebsocketSession> makeSession(Connection::TcpConnection& connection) const = 0;
-  WebsocketSession& startSession(Connection::TcpConnection& connection) const;
+  virtual std::unique_ptr<WebsocketSession> makeSession(Connection::Link& connection) const = 0;
+  WebsocketSession& startSession(Connection::Link& connection) const;
 };
 
 }  // namespace Workerman::Protocols::detail

@@ -4,19 +4,22 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "../../connection/socket.h"
-#include "../../connection/stream/tcp_cork.h"
+#include "../../connection/stream/link_inline.h"
 #include "../../core/event_loop.h"
 #include "../../core/random.h"
 #include "shared_message.h"
 
 namespace Workerman::Protocols::detail {
 
+using Connection::Input;
 using Connection::SendResult;
 using Connection::TcpConnection;
 using Connection::WebsocketType;
 using Connection::detail::LoopIo;
-using Workerman::detail::LoopTimer;
+
+TcpConnection& WebsocketSession::connection() const noexcept {
+  return link_.connection();
+}
 
 // -- sending --------------------------------------------------------------------
 
@@ -47,13 +50,16 @@ std::string_view maskedFrame(std::string_view payload, Opcode opcode, bool isCom
 inline SendResult WebsocketSession::sendFrame(std::string_view payload, Opcode opcode, bool isCompressed) {
   if (phase_ != Phase::Open) return sendLater(payload, opcode);
   noteSent();
-  if (char* const bytes = connection_.openCork(kMaxFrameHeader + payload.size())) [[likely]] {
-    return connection_.closeCork(writeFrame(bytes, payload, opcode, role_, isCompressed));
-  }
-  if (role_ == Role::Client) return connection_.transmit({}, maskedFrame(payload, opcode, isCompressed));
-  char head[kMaxFrameHeader];
-  const std::size_t size = encodeFrameHeader(head, opcode, true, isCompressed, payload.size(), role_, 0);
-  return connection_.transmit({head, size}, payload);
+  return link_.compose(
+      kMaxFrameHeader + payload.size(),
+      [&](char* bytes) { return writeFrame(bytes, payload, opcode, role_, isCompressed); },
+      [&] {
+        if (role_ == Role::Client) return link_.transmit({}, maskedFrame(payload, opcode, isCompressed));
+        char head[kMaxFrameHeader];
+        const std::size_t size =
+            encodeFrameHeader(head, opcode, true, isCompressed, payload.size(), role_, 0);
+        return link_.transmit({head, size}, payload);
+      });
 }
 
 SendResult WebsocketSession::send(std::string_view payload, WebsocketType type) {
@@ -75,20 +81,20 @@ SendResult WebsocketSession::sendCompressed(std::string_view payload, WebsocketT
 }
 
 SendResult WebsocketSession::sendShared(SharedMessage& message) {
-  const WebsocketType type = connection_.websocketType;
+  const WebsocketType type = connection().websocketType;
   if (phase_ != Phase::Open || role_ == Role::Client) return send(message.payload(), type);
   const Opcode opcode = type.isBinary() ? Opcode::Binary : Opcode::Text;
   const int windowBits = compressionFor(type, message.payload().size());
   const std::string_view packed = windowBits != 0 ? message.frame(opcode, windowBits) : std::string_view();
   noteSent();
-  if (packed.empty()) return connection_.transmit({}, message.frame(opcode, 0));
+  if (packed.empty()) return link_.transmit({}, message.frame(opcode, 0));
   contextBroken();
-  return connection_.transmit({}, packed);
+  return link_.transmit({}, packed);
 }
 
 int WebsocketSession::compressionFor(WebsocketType type, std::size_t size) const noexcept {
   if (!compression_ || phase_ != Phase::Open || !compression_->isWorth(size)) return 0;
-  return type.isDeflate() || connection_.websocketDeflate ? compression_->windowBits() : 0;
+  return type.isDeflate() || connection().websocketDeflate ? compression_->windowBits() : 0;
 }
 
 void WebsocketSession::agreeOnCompression(const std::optional<DeflateAgreement>& agreed) {
@@ -100,10 +106,10 @@ void WebsocketSession::agreeOnCompression(const std::optional<DeflateAgreement>&
 
 SendResult WebsocketSession::sendLater(std::string_view payload, Opcode opcode) {
   if (phase_ != Phase::Opening) return SendResult::failed();
-  if (!pending_.empty() && !connection_.admits(pending_.size())) return SendResult::failed();
+  if (!pending_.empty() && !link_.admits(pending_.size())) return SendResult::failed();
   char* const tail = pending_.reserve(kMaxFrameHeader + payload.size());
   pending_.commit(writeFrame(tail, payload, opcode, role_));
-  connection_.announceIfFull(pending_.size());
+  link_.announceIfFull(pending_.size());
   return SendResult::buffered();
 }
 
@@ -112,19 +118,19 @@ SendResult WebsocketSession::sendText(std::string_view text) {
     sendPong(text);
     return SendResult::sent();
   }
-  return send(text, connection_.websocketType);
+  return send(text, connection().websocketType);
 }
 
 void WebsocketSession::sendControl(Opcode opcode, std::string_view payload) {
   char bytes[kMaxFrameHeader + kMaxControlPayload];
-  connection_.transmitControl({bytes, writeFrame(bytes, payload, opcode, role_)}, {});
+  link_.transmitControl({bytes, writeFrame(bytes, payload, opcode, role_)}, {});
 }
 
 void WebsocketSession::sendPong(std::string_view payload) {
   owesPong_ = false;
   // A peer that pings and does not read gets the latest pong when it reads
   // again, instead of a queue without end (RFC 6455 section 5.5.3).
-  if (connection_.getSendBufferQueueSize() >= connection_.maxSendBufferSize) {
+  if (link_.queuedBytes() >= connection().maxSendBufferSize) {
     latePong_ = std::make_unique<std::string>(payload);
   } else {
     sendControl(Opcode::Pong, payload);
@@ -134,7 +140,7 @@ void WebsocketSession::sendPong(std::string_view payload) {
 void WebsocketSession::drained() {
   // Our close frame has left only now.
   if (phase_ == Phase::Closing) limitClosing();
-  if (phase_ == Phase::Closed) limitTimer_.reset();
+  if (phase_ == Phase::Closed) closing_.reset();
   if (!latePong_ || phase_ != Phase::Open) return;
   const auto payload = std::move(latePong_);
   sendControl(Opcode::Pong, *payload);
@@ -146,38 +152,42 @@ void WebsocketSession::open() {
   if (!pending_.empty()) {
     Connection::detail::ByteQueue waiting;
     waiting.swap(pending_);
-    connection_.transmitControl(waiting.view(), {});
-    if (connection_.stateOf(*owner()) != this) return;  // the socket was dead: connection_ has ended
+    link_.transmitControl(waiting.view(), {});
+    if (link_.stateOf(*owner()) != this) return;  // the socket was dead: all is over
   }
   startPings();
 }
 
 // -- receiving --------------------------------------------------------------------
 
-void WebsocketSession::receive(Connection::Input& input) {
-  while (input.size() != 0 && connection_.mayReceive(input)) {
-    const Step step = reader_.next(input.data(), input.size(), connection_.maxPackageSize);
+void WebsocketSession::receive(Input& input) {
+  if (compression_ && compression_->isInflating()) [[unlikely]] {
+    if (!goOnInflating(input)) return;
+  }
+  while (input.size() != 0 && link_.mayReceive(input)) {
+    const Step step = reader_.next(input.data(), input.size(), connection().maxPackageSize);
     input.consume(step.consumed);
     switch (step.kind) {
       case Step::Kind::Message:
         if (phase_ != Phase::Open) break;
         noteMessage();
-        connection_.websocketMessageType =
+        connection().websocketMessageType =
             step.text ? WebsocketType::BINARY_TYPE_BLOB : WebsocketType::BINARY_TYPE_ARRAYBUFFER;
         if (step.compressed) [[unlikely]] {
-          if (!deliverInflated(step)) return;
+          if (!inflate(step, input)) return;
           break;
         }
-        connection_.deliverText(step.payload);
+        link_.deliverText(step.payload);
+        break;
+      case Step::Kind::Fragment:
         break;
       case Step::Kind::Ping:
         onPing(step.payload);
         break;
       case Step::Kind::Pong:
-        awaitsPong_ = false;
         if (phase_ == Phase::Open) {
-          limitTimer_.reset();
-          connection_.emit(connection_.onWebSocketPong, step.payload);
+          if (heartbeat_) heartbeat_->pong.stop();
+          link_.emit(connection().onWebSocketPong, step.payload);
         }
         break;
       case Step::Kind::Close:
@@ -188,17 +198,44 @@ void WebsocketSession::receive(Connection::Input& input) {
         return input.want(step.wanted);
     }
   }
-  if (isFinishing_) [[unlikely]]
+  if (quiet_) [[unlikely]]
     sayGoodbyeIfAnswered();
 }
 
 /// Inflates a whole message, never its first fragments: a peer that leaves one unfinished must not make us
-/// hold a thousand times what it has sent. False: it breaks the rules, and the session is over.
-bool WebsocketSession::deliverInflated(const Step& step) {
+/// hold a thousand times what it has sent. A long one is inflated in pieces over several turns of the loop.
+/// False: it is not done yet, or breaks the rules, and the session is over.
+bool WebsocketSession::inflate(const Step& step, Input& input) {
   Borrowed<InflateBuffer> buffer;
-  switch (compression_->inflate(step.payload, connection_.maxPackageSize, step.text, *buffer)) {
+  Inflation message(step.payload, connection().maxPackageSize, step.text);
+  const Inflated result = compression_->inflate(message, *buffer, input.outputLeft());
+  input.spendOutput((*buffer).view().size());
+  if (input.outputLeft() == 0) link_.yield();
+  if (result != Inflated::Unfinished) return inflated(result, (*buffer).view());
+  compression_->keep(std::move(message), std::move(*buffer));
+  return false;
+}
+
+/// The next piece of a message that was too long for the turns before.
+bool WebsocketSession::goOnInflating(Input& input) {
+  if (phase_ != Phase::Open) {
+    compression_->giveUp();
+    return true;
+  }
+  const std::size_t before = compression_->inflatedSoFar();
+  const Inflated result = compression_->goOn(input.outputLeft());
+  input.spendOutput(compression_->inflatedSoFar() - before);
+  if (input.outputLeft() == 0) link_.yield();
+  if (result == Inflated::Unfinished) return false;
+  const InflateBuffer whole = compression_->takeInflated();
+  return inflated(result, whole.view());
+}
+
+/// Delivers an inflated message. False: it breaks the rules, and the session is over.
+bool WebsocketSession::inflated(Inflated result, std::string_view message) {
+  switch (result) {
     case Inflated::Whole:
-      connection_.deliverText((*buffer).view());
+      link_.deliverText(message);
       return true;
     case Inflated::TooLong:
       fail(CloseCode::kTooBig, "message is longer than maxPackageSize");
@@ -206,6 +243,7 @@ bool WebsocketSession::deliverInflated(const Step& step) {
     case Inflated::BadText:
       fail(CloseCode::kBadPayload, "text is not valid UTF-8");
       return false;
+    case Inflated::Unfinished:
     case Inflated::BadData:
       break;
   }
@@ -216,10 +254,10 @@ bool WebsocketSession::deliverInflated(const Step& step) {
 
 void WebsocketSession::onPing(std::string_view payload) {
   if (phase_ != Phase::Open) return;
-  if (!connection_.onWebSocketPing) return sendPong(payload);
+  if (!connection().onWebSocketPing) return sendPong(payload);
   const std::string copy(payload);
   owesPong_ = true;
-  connection_.emit(connection_.onWebSocketPing, payload);
+  link_.emit(connection().onWebSocketPing, payload);
   if (owesPong_ && phase_ == Phase::Open) sendPong(copy);
   owesPong_ = false;
 }
@@ -235,13 +273,14 @@ bool WebsocketSession::beginClose(int code, std::string_view reason) {
   if (phase_ != Phase::Open) return true;
   const auto sent = static_cast<std::uint16_t>(code == -1 ? int{CloseCode::kNormal} : code);
   phase_ = Phase::Closing;
-  pingTimer_.reset();
+  quiet_.reset();
+  heartbeat_.reset();
   limitClosing();
-  TcpConnection& connection = connection_;
-  connection.awaitGoodbye();
+  Connection::Link& link = link_;
+  link.awaitGoodbye();
   sendControl(Opcode::Close, closePayload(sent, reason));
   // If it was paused, their close frame may have come already; this may be gone afterwards.
-  connection.resumeRecv();
+  link.heedInput();
   return true;
 }
 
@@ -250,7 +289,7 @@ void WebsocketSession::onPeerClose(std::uint16_t code, std::string_view reason) 
   if (phase_ == Phase::Open) sendControl(Opcode::Close, closePayload(code));
   phase_ = Phase::Closed;
   report(code, why);
-  finish();
+  conclude();
 }
 
 void WebsocketSession::fail(std::uint16_t code, std::string_view cause) {
@@ -258,122 +297,131 @@ void WebsocketSession::fail(std::uint16_t code, std::string_view cause) {
   if (phase_ == Phase::Open) sendControl(Opcode::Close, closePayload(code, why));
   phase_ = Phase::Closed;
   report(code, why);
-  finish();
+  conclude();
 }
 
-void WebsocketSession::finish() {
-  pingTimer_.reset();
-  limitTimer_.reset();
-  if (connection_.stateOf(*owner()) != this) return;  // onWebSocketClose has ended or renewed the connection
+void WebsocketSession::conclude() {
+  stopTimers();
+  if (link_.stateOf(*owner()) != this) return;  // onWebSocketClose has ended or renewed the connection
   // What is queued still leaves, to a peer that reads.
-  if (connection_.getSendBufferQueueSize() != 0) limitClosing();
+  if (link_.queuedBytes() != 0) limitClosing();
   // The server closes the socket first; a client waits for that
   // (RFC 6455 section 7.1.1).
-  connection_.linger(role_ == Role::Server);
+  link_.linger(role_ == Role::Server);
+}
+
+void WebsocketSession::stopTimers() noexcept {
+  heartbeat_.reset();
+  quiet_.reset();
+  closing_.reset();
 }
 
 /// Gives the peer websocketCloseTimeout to answer, or to take more of what was
 /// sent before our close frame.
 void WebsocketSession::limitClosing() {
-  bytesAtLimit_ = bytesTaken();
-  if (!limitTimer_) limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  if (!closing_) closing_ = std::make_unique<ClosingLimit>(*connection().eventLoop);
+  closing_->taken = link_.bytesTaken();
   const auto onLimit = [](void* self) noexcept { static_cast<WebsocketSession*>(self)->closingOverdue(); };
-  limitTimer_->start(connection_.websocketCloseTimeout, onLimit, this);
-}
-
-std::int64_t WebsocketSession::bytesTaken() const noexcept {
-  const std::size_t underWay = Connection::detail::unacknowledgedBytes(connection_.getSocket());
-  return connection_.bytesWritten - static_cast<std::int64_t>(underWay);
+  closing_->limit.start(connection().websocketCloseTimeout, onLimit, this);
 }
 
 void WebsocketSession::closingOverdue() {
   // More than our close frame has been taken: a slow reader, which may still answer.
   constexpr std::int64_t closeFrame = kMaxFrameHeader + kMaxControlPayload;
-  if (bytesTaken() - bytesAtLimit_ > closeFrame) return limitClosing();
-  connection_.lost("the peer did not answer the close frame");
+  if (link_.bytesTaken() - closing_->taken > closeFrame) return limitClosing();
+  link_.lost("the peer did not answer the close frame");
 }
 
-// -- finishing ------------------------------------------------------------------------
+// -- before the process ends --------------------------------------------------------------
 
-void WebsocketSession::finishSoon(double patience) {
-  if (phase_ > Phase::Open || std::exchange(isFinishing_, true)) return;
+void WebsocketSession::finishUp(double patience) {
+  if (phase_ > Phase::Open || quiet_) return;
   // One that was answered before needs no answer now, and its sender may be about to send the next.
   if (isAnswered()) traffic_ = 0;
-  connection_.holdOutput();
-  awaitsPong_ = false;
-  limitTimer_.reset();
-  bytesAtLimit_ = -1;
+  link_.holdOutput();
+  heartbeat_.reset();
   // Twice this long without a byte: quiet, also for a peer that is far away.
   constexpr double longestLook = 0.25;
   const double look = std::clamp(patience / 4, 0.001, longestLook);
-  patience_ = static_cast<std::uint8_t>(std::clamp(patience / look, 1.0, 255.0));
-  pingTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
-  pingTimer_->start(
-      look, [](void* self) noexcept { static_cast<WebsocketSession*>(self)->lookIfQuiet(); }, this, true);
+  quiet_ = std::make_unique<QuietWatch>(*connection().eventLoop);
+  quiet_->patience = static_cast<std::uint8_t>(std::clamp(patience / look, 1.0, 255.0));
+  const auto onLook = [](void* self) noexcept { static_cast<WebsocketSession*>(self)->lookIfQuiet(); };
+  quiet_->looks.start(look, onLook, this, true);
 }
 
 void WebsocketSession::sayGoodbyeIfAnswered() {
-  if (isFinishing_ && phase_ == Phase::Open && isAnswered() && !isAmidInput()) {
+  if (quiet_ && phase_ == Phase::Open && isAnswered() && !isAmidInput())
+    beginClose(CloseCode::kGoingAway, {});
+}
+
+void WebsocketSession::lookIfQuiet() {
+  if (quiet_->patience != 0) --quiet_->patience;
+  const std::int64_t received = connection().bytesRead;
+  const bool isQuiet = std::exchange(quiet_->received, received) == received && !isAmidInput();
+  const bool isBusy = awaitsReply() || link_.isPaused();
+  if (phase_ == Phase::Open && isQuiet && (!isBusy || quiet_->patience == 0)) {
     beginClose(CloseCode::kGoingAway, {});
   }
 }
 
-void WebsocketSession::lookIfQuiet() {
-  if (patience_ != 0) --patience_;
-  const bool isQuiet =
-      std::exchange(bytesAtLimit_, connection_.bytesRead) == connection_.bytesRead && !isAmidInput();
-  const bool isBusy = awaitsReply() || connection_.isPaused();
-  if (phase_ == Phase::Open && isQuiet && (!isBusy || patience_ == 0)) beginClose(CloseCode::kGoingAway, {});
-}
-
 /// A message has come in part, or waits to be read.
 bool WebsocketSession::isAmidInput() const noexcept {
-  return reader_.midMessage() || connection_.hasUnreadInput();
+  return reader_.midMessage() || (compression_ && compression_->isInflating()) || link_.hasUnreadInput();
 }
 
 void WebsocketSession::report(int code, std::string_view reason) {
   if (std::exchange(isReported_, true)) return;
-  connection_.emit(connection_.onWebSocketClose, code, reason);
+  link_.emit(connection().onWebSocketClose, code, reason);
 }
 
 void WebsocketSession::ended(std::string_view cause) {
   const bool wasOpen = phase_ == Phase::Open || phase_ == Phase::Closing;
   phase_ = Phase::Closed;
-  pingTimer_.reset();
-  limitTimer_.reset();
+  stopTimers();
   if (wasOpen) report(CloseCode::kAbnormal, cause);
 }
 
 // -- is the peer alive? -----------------------------------------------------------------
 
 void WebsocketSession::startPings() {
-  const double interval = connection_.websocketPingInterval;
-  if (!(interval > 0) || isFinishing_) return;
-  pingTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  const double interval = connection().websocketPingInterval;
+  if (!(interval > 0) || quiet_) return;
+  heartbeat_ = std::make_unique<Heartbeat>(*connection().eventLoop);
   const auto onInterval = [](void* self) noexcept { static_cast<WebsocketSession*>(self)->ping(); };
-  pingTimer_->start(interval, onInterval, this, true);
+  heartbeat_->pings.start(interval, onInterval, this, true);
 }
 
 void WebsocketSession::ping() {
-  const bool isFull = connection_.getSendBufferQueueSize() >= connection_.maxSendBufferSize;
-  if (!isFull) sendControl(Opcode::Ping, {});
-  if (awaitsPong_ || phase_ != Phase::Open || connection_.isPaused()) return;
-  const double limit = connection_.websocketPongTimeout < 0 ? connection_.websocketPingInterval
-                                                            : connection_.websocketPongTimeout;
+  const TcpConnection& mine = connection();
+  const std::int64_t sentBefore = mine.bytesWritten + static_cast<std::int64_t>(link_.unsentBytes());
+  // To a peer that does not take what it has been sent a ping would only be more of it.
+  if (link_.queuedBytes() < mine.maxSendBufferSize) sendControl(Opcode::Ping, {});
+  if (phase_ == Phase::Open && heartbeat_ && !heartbeat_->pong.active() && !link_.isInputHeld()) {
+    awaitPong(sentBefore);
+  }
+}
+
+/// A pong, or for as long as it cannot be there yet, any byte that the peer takes: what was sent before the
+/// ping is in front of it.
+void WebsocketSession::awaitPong(std::int64_t sentBefore) {
+  const double limit = connection().websocketPongTimeout < 0 ? connection().websocketPingInterval
+                                                             : connection().websocketPongTimeout;
   if (!(limit > 0)) return;
-  awaitsPong_ = true;
-  bytesAtLimit_ = connection_.bytesRead;
-  if (!limitTimer_) limitTimer_ = std::make_unique<LoopTimer>(*connection_.eventLoop);
+  heartbeat_->received = connection().bytesRead;
+  heartbeat_->sentBefore = sentBefore;
+  heartbeat_->taken = link_.bytesTaken();
   const auto onLimit = [](void* self) noexcept { static_cast<WebsocketSession*>(self)->pongMissing(); };
-  limitTimer_->start(limit, onLimit, this);
+  heartbeat_->pong.start(limit, onLimit, this);
 }
 
 void WebsocketSession::pongMissing() {
-  awaitsPong_ = false;
-  if (connection_.isPaused()) return;  // it may have come: we do not read
+  if (link_.isInputHeld()) return;  // it may have come: we do not read
   // A long message that is still arriving keeps the pong behind it: that peer lives.
-  if (connection_.bytesRead != bytesAtLimit_ && reader_.midMessage()) return;
-  connection_.lost("no pong in time");
+  if (connection().bytesRead != heartbeat_->received && reader_.midMessage()) return;
+  // So does one of ours that is still on its way keep the ping.
+  const bool isBehind = heartbeat_->taken < heartbeat_->sentBefore;
+  if (isBehind && link_.bytesTaken() > heartbeat_->taken) return awaitPong(heartbeat_->sentBefore);
+  link_.lost("no pong in time");
 }
 
 }  // namespace Workerman::Protocols::detail

@@ -10,10 +10,11 @@
 
 #include "../../connection/protocol.h"
 #include "../../connection/stream/byte_queue.h"
-#include "../../connection/stream/tcp_connection.h"
-#include "../../core/loop_timer.h"
+#include "../../connection/stream/link.h"
+#include "../../connection/websocket_type.h"
 #include "compression.h"
 #include "frame_codec.h"
+#include "websocket_timers.h"
 
 namespace Workerman::Protocols::detail {
 
@@ -24,9 +25,8 @@ class SharedMessage;
 /// calls open() when that is done.
 class WebsocketSession : public Connection::ProtocolState {
  public:
-  WebsocketSession(const Connection::Protocol& owner, Connection::TcpConnection& connection,
-                   Role role) noexcept
-      : ProtocolState(owner), connection_(connection), reader_(role), role_(role) {}
+  WebsocketSession(const Connection::Protocol& owner, Connection::Link& link, Role role) noexcept
+      : ProtocolState(owner), link_(link), reader_(role), role_(role) {}
 
   enum class Phase : std::uint8_t {
     Opening,  ///< messages to send wait in the session
@@ -55,7 +55,9 @@ class WebsocketSession : public Connection::ProtocolState {
   /// send one that would get none, or when the peer has been quiet for a while.
   /// An answer that the application still makes is waited for, `patience`
   /// seconds at most.
-  void finishSoon(double patience);
+  void finishUp(double patience);
+  /// Whether the good-bye waits for its time.
+  bool isFinishingUp() const noexcept { return quiet_ != nullptr; }
   /// The good-bye, if it is time for it: what answers a message is about to be written.
   void sayGoodbyeIfAnswered();
 
@@ -91,20 +93,23 @@ class WebsocketSession : public Connection::ProtocolState {
   Connection::SendResult sendFrame(std::string_view payload, Opcode opcode, bool isCompressed);
   Connection::SendResult sendCompressed(std::string_view payload, Connection::WebsocketType type);
   Connection::SendResult sendLater(std::string_view payload, Opcode opcode);
-  bool deliverInflated(const Step& step);
+  bool inflate(const Step& step, Connection::Input& input);
+  bool goOnInflating(Connection::Input& input);
+  bool inflated(Inflated result, std::string_view message);
   void onPing(std::string_view payload);
   void sendPong(std::string_view payload);
   void onPeerClose(std::uint16_t code, std::string_view reason);
   void fail(std::uint16_t code, std::string_view cause);
   void sendControl(Opcode opcode, std::string_view payload);
   void report(int code, std::string_view reason);
-  void finish();
+  void conclude();
   void limitClosing();
   void closingOverdue();
-  std::int64_t bytesTaken() const noexcept;
   void startPings();
   void ping();
+  void awaitPong(std::int64_t sentBefore);
   void pongMissing();
+  void stopTimers() noexcept;
   void lookIfQuiet();
   bool isAmidInput() const noexcept;
   /// One instruction each, as every message comes by here.
@@ -113,27 +118,24 @@ class WebsocketSession : public Connection::ProtocolState {
   bool awaitsReply() const noexcept { return traffic_ == 1; }
   bool isAnswered() const noexcept { return traffic_ > 1; }
 
-  Connection::TcpConnection& connection_;
+  Connection::TcpConnection& connection() const noexcept;
+
+  Connection::Link& link_;
   FrameReader reader_;
   Role role_;
   Phase phase_ = Phase::Opening;
   bool isReported_ = false;
-  bool awaitsPong_ = false;
   bool owesPong_ = false;
   /// 1: nothing has been sent since the last message came; more: something has. 0: nothing has come, or it is
   /// long since answered.
   std::uint8_t traffic_ = 0;
-  bool isFinishing_ = false;
-  /// While finishing: how often it is still looked whether an answer has been made.
-  std::uint8_t patience_ = 0;
-  std::int64_t bytesAtLimit_ = 0;
   Connection::detail::ByteQueue pending_;
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Compression> compression_;
   std::unique_ptr<std::string> latePong_;
-  /// For pings; while finishing, for looks whether the peer is quiet.
-  std::unique_ptr<Workerman::detail::LoopTimer> pingTimer_;
-  std::unique_ptr<Workerman::detail::LoopTimer> limitTimer_;
+  std::unique_ptr<Heartbeat> heartbeat_;
+  std::unique_ptr<QuietWatch> quiet_;
+  std::unique_ptr<ClosingLimit> closing_;
 };
 
 }  // namespace Workerman::Protocols::detail

@@ -1,8 +1,7 @@
-// TcpConnection: from one to the other.
+// From one connection to the other.
 
-#include <sys/socket.h>
-
-#include "tcp_rare.h"
+#include "link_inline.h"
+#include "rare.h"
 
 namespace Workerman::Connection {
 
@@ -22,35 +21,43 @@ void TcpConnection::pipe(const TcpConnectionPtr& dest) {
   };
 }
 
+namespace detail {
+
 /// The peer has ended its stream. True: the other end of the pipe has been told, and what comes from there
 /// still goes to the peer. Differs from Workerman: there the end of either closes both, and cuts an answer
 /// off.
-bool TcpConnection::endPiped() {
-  if (!rare_ || status_ != STATUS_ESTABLISHED || protocol.get() != nullptr) return false;
-  const TcpConnectionPtr dest = rare_->pipedTo.lock();
-  if (!dest || !dest->rare_ || dest->rare_->pipedTo.lock().get() != this || dest->protocol.get() != nullptr)
-    return false;
-  if (dest->status_ > STATUS_ESTABLISHED) return false;
-  hasEnded_ = true;
+bool Link::endPiped() {
+  if (!rare_ || !isEstablished() || !connection().protocol.empty()) return false;
+  const TcpConnectionPtr pipedTo = rare_->pipedTo.lock();
+  if (!pipedTo) return false;
+  Link& dest = of(*pipedTo);
+  const bool isBoth = dest.rare_ && dest.rare_->pipedTo.lock().get() == &connection();
+  if (!isBoth || !pipedTo->protocol.empty() || dest.life_.isOver()) return false;
   updateWatch();
-  dest->endOutput();
-  if (fd_ >= 0) sendFinIfDue();
+  dest.endOutput();
+  if (isUp()) sendFinIfDue();
   return true;
 }
 
 /// Sends FIN behind what is queued; input goes on.
-void TcpConnection::endOutput() {
-  outputEnds_ = true;
-  if (status_ == STATUS_ESTABLISHED) sendFinIfDue();
+void Link::endOutput() {
+  output_.owesEnd();
+  if (isEstablished()) sendFinIfDue();
 }
 
 /// The end of our own stream, once everything has left; both ended: closes. True: it is sent, this may be
 /// closed.
-bool TcpConnection::sendFinIfDue() {
-  if (!outputEnds_ || !flushOwnCork() || !sendQueue_.empty()) return false;
-  if (!sendFin()) return false;
-  if (hasEnded_) destroyBecause({});
+bool Link::sendFinIfDue() {
+  if (!output_.isEndOwed() || !flushOwnCork() || output_.isQueued()) return false;
+  if (!transport_->endOutput()) {
+    output_.setBlocked(true);
+    updateWatch();
+    return false;
+  }
+  if (inputEnded_) destroyBecause({});
   return true;
 }
+
+}  // namespace detail
 
 }  // namespace Workerman::Connection
