@@ -59,11 +59,12 @@ class Life {
   constexpr bool dropsInput() const noexcept {
     return in(phaseBit(Phase::Ending) | phaseBit(Phase::Lingering) | phaseBit(Phase::AwaitingEnd));
   }
-  /// send() takes more.
-  constexpr bool maySend() const noexcept {
-    return in(phaseBit(Phase::Initial) | phaseBit(Phase::Connecting) | phaseBit(Phase::Established) |
-              phaseBit(Phase::Renewing));
+  /// It is not open, but may come to be.
+  constexpr bool isBeforeOpen() const noexcept {
+    return in(phaseBit(Phase::Initial) | phaseBit(Phase::Connecting) | phaseBit(Phase::Renewing));
   }
+  /// send() takes more.
+  constexpr bool maySend() const noexcept { return is(Phase::Established) || isBeforeOpen(); }
   /// Nothing of the application's goes either way any more, and the socket ends when the output is gone.
   constexpr bool isOver() const noexcept { return phase_ > Phase::Established; }
   /// onClose is running.

@@ -111,7 +111,7 @@ void Link::startAccepted() {
 
 bool Link::isOpening() const noexcept {
   const Protocol* const spoken = connection().protocol.get();
-  return isSecuring() || (spoken != nullptr && spoken->isOpening(*this));
+  return (isUp() && !transport_->isOpen()) || (spoken != nullptr && spoken->isOpening(*this));
 }
 
 void Link::handshakeOverdue() {
@@ -169,9 +169,7 @@ void Link::protocolReady() {
 void Link::closeSoon() {
   sendPublished();
   const TcpConnection& mine = connection();
-  if (life_.is(Phase::Initial) || life_.is(Phase::Connecting) || life_.is(Phase::Renewing)) {
-    return destroyBecause({});
-  }
+  if (life_.isBeforeOpen()) return destroyBecause({});
   if (!isUp() || (life_.isOver() && !life_.is(Phase::Ending))) return;
   const Protocol* const spoken = mine.protocol.get();
   if (isEstablished() && spoken && spoken->beginClose(*this, -1, {})) return;
@@ -187,7 +185,7 @@ void Link::closeSoon() {
 
 void Link::endSoon() {
   sendPublished();
-  if (life_.is(Phase::Initial) || life_.is(Phase::Connecting)) return destroyBecause({});
+  if (life_.isBeforeOpen()) return destroyBecause({});
   if (!isEstablished()) return;
   connection().onMessage = nullptr;
   life_.moveTo(Phase::Ending);

@@ -263,8 +263,10 @@ void Link::updateWatch() noexcept {
   const bool isHeld = (holds_ & ~ForOthers) != 0;
   const bool reads = !inputEnded_ && (life_.dropsInput() || isSecuring() || (life_.takesInput() && !isHeld));
   const bool looksForEnd = !inputEnded_ && !endNoticed_ && life_.takesInput() && isHeld;
+  // What is queued waits for the handshake's end, whose own bytes may wait for room.
+  const bool wantsRoom = isSecuring() ? output_.isBlocked() : output_.wantsRoom();
   const int events = (reads ? PollHandle::Readable : 0) | (looksForEnd ? PollHandle::PeerEnd : 0) |
-                     (output_.wantsRoom() ? PollHandle::Writable : 0);
+                     (wantsRoom ? PollHandle::Writable : 0);
   if (const int error = transport_->watch(events)) [[unlikely]]
     watchFailed(error);
 }
@@ -281,9 +283,8 @@ void Link::peerEnded() {
   // websocket's peer says good-bye first; without that it is lost.
   const Protocol* const spoken = connection().protocol.get();
   const bool isDone = spoken != nullptr && spoken->hasCloseCodes();
-  if (!isDone && output_.isQueued() && (isEstablished() || life_.is(Phase::Ending))) {
-    if (isEstablished()) life_.moveTo(Phase::Closing);
-    limitClosing();
+  if (!isDone && output_.isQueued() && !life_.is(Phase::AwaitingEnd)) {
+    if (isEstablished() && life_.moveTo(Phase::Closing)) limitClosing();
     return updateWatch();
   }
   lost("the peer closed the connection");

@@ -66,6 +66,7 @@ void TcpConnection::secured() {
   life_.moveTo(Phase::Established);
   emit(onConnect);
   updateWatch();
+  if (isEstablished() && output_.isQueued()) writeQueued();
 }
 
 /// Of a server: the peer gets the alert that tells it why, and the log gets a line.

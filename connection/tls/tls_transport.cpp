@@ -53,7 +53,9 @@ Transport::Read TlsTransport::read(char* to, std::size_t room) noexcept {
       bytes = *arrived_;
     } else {
       const Read got = below_.read(io.receiveBuffer(), TlsIo::kReceiveSize);
-      if (got.got == Got::Ended) return {.got = stream_->isFresh() ? Got::Ended : Got::CutOff};
+      // Nobody needs to hear of those who only look whether anybody listens.
+      const bool isOnlyLooking = stream_->isServer() && stream_->isFresh();
+      if (got.got == Got::Ended) return {.got = isOnlyLooking ? Got::Ended : Got::CutOff};
       if (got.size == 0) return got;
       bytes = {io.receiveBuffer(), got.size};
     }
