@@ -138,8 +138,10 @@ def arguments():
 def main():
     args = arguments()
     programs = Programs(args.folder)
-    kinds = [Abuses] if args.mode == "abuse" else [Clients, Servers]
-    suites = [kind(programs, dict(args.server)) for kind in kinds if args.only in (None, kind.name)]
+    kinds = [kind for kind in (Clients, Servers) if args.only in (None, kind.name)]
+    if args.mode == "abuse":
+        kinds = [Abuses]
+    suites = [kind(programs, dict(args.server)) for kind in kinds]
     exceeded = 0
     for suite in suites:
         suite.cases = [case for case in suite.cases if re.search(args.case, case.title)]
