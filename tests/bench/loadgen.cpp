@@ -12,8 +12,9 @@ namespace {
 constexpr const char* kUsage =
     "usage: loadgen "
     "ws-echo|wss-echo|tcp-echo|http-get|broadcast|ws-idle|wss-idle|tcp-idle|connect|handshake|\n"
-    "               resumption -p PORT [--pid SERVER]\n"
-    "               [-c CONNS] [-s BYTES] [-P DEPTH] [-d SECONDS | -n COUNT] [-w WARMUP] [--path /]";
+    "               resumption|abuse -p PORT [--pid SERVER]\n"
+    "               [-c CONNS] [-s BYTES] [-P DEPTH] [-d SECONDS | -n COUNT] [-w WARMUP] [--path /] [--kind "
+    "ABUSE]";
 
 bench::Load parse(int argc, char** argv) {
   bench::Load load;
@@ -27,6 +28,7 @@ bench::Load parse(int argc, char** argv) {
       {"-n", [&](const char* v) { load.count = std::strtoull(v, nullptr, 10); }},
       {"-w", [&](const char* v) { load.warmup = std::strtoull(v, nullptr, 10); }},
       {"--path", [&](const char* v) { load.path = v; }},
+      {"--kind", [&](const char* v) { load.kind = v; }},
   };
   for (int i = 2; i < argc; i += 2) {
     const auto option = options.find(argv[i]);
@@ -55,6 +57,7 @@ int main(int argc, char** argv) {
       {"connect", [&] { bench::loadConnect(load); }},
       {"handshake", [&] { bench::loadHandshakes(load); }},
       {"resumption", [&] { bench::loadResumptions(load); }},
+      {"abuse", [&] { bench::loadAbuse(load); }},
   };
   const auto found = modes.find(mode);
   if (found == modes.end()) bench::fail(kUsage);

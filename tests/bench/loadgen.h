@@ -19,6 +19,7 @@ struct Load {
   uint64_t count = 0;    ///< measured messages; 0: as many as fit into `seconds`
   uint64_t warmup = 0;   ///< messages before; 0: 0.3 seconds, or none if `count` is given
   std::string path = "/";
+  std::string kind;        ///< of the abuse
   bool broadcast = false;  ///< one sends, all receive
   bool websocket = true;   ///< idle and connect: upgrade, or plain TCP
 };
@@ -40,5 +41,8 @@ void loadConnect(const Load& load);
 /// until the server's ticket has come.
 void loadHandshakes(const Load& load);
 void loadResumptions(const Load& load);
+/// How long a polite client waits for its answers, alone and then beside one abuser of `kind`, for `seconds`
+/// each.
+void loadAbuse(const Load& load);
 
 }  // namespace bench

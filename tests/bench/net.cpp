@@ -64,19 +64,28 @@ int connectTo(uint16_t port) {
   }
 }
 
-int openWebSocket(uint16_t port, std::string_view path) {
+int openWebSocket(uint16_t port, std::string_view path, std::string_view extension) {
   const int fd = connectTo(port);
-  const std::string request = upgradeRequest(port, path);
+  std::string offer;
+  if (!extension.empty()) offer.append("Sec-WebSocket-Extensions: ").append(extension).append("\r\n");
+  const std::string request = upgradeRequest(port, path, offer);
   if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
     failWithErrno("send");
   }
   const std::string head = receiveHead(fd);
-  if (!acceptsUpgrade(head)) fail("the upgrade was refused:\n" + head);
+  if (!acceptsUpgrade(head) || head.find(extension) == std::string::npos)
+    fail("the upgrade was refused:\n" + head);
   return fd;
 }
 
 void setNonBlocking(int fd) {
   if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) failWithErrno("fcntl");
+}
+
+void resetConnection(int fd) {
+  const linger hard{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  close(fd);
 }
 
 int listenOn(uint16_t& port) {

@@ -4,6 +4,7 @@
     run.py DIR               times, all peers interleaved: medians, ratios; memory of idle connections
     run.py DIR --callgrind   user-space instructions for each message
     run.py DIR --calls       system calls for each message
+    run.py DIR --abuse       a polite client's latency beside each kind of abuser
     run.py DIR --check       ours against its limits; exit status 1 if one is exceeded. Looks at instructions,
                              calls and memory only, never at times
 
@@ -15,6 +16,7 @@ import re
 import statistics
 import sys
 
+from run_abuse import Abuses, measure_abuse
 from run_clients import Clients
 from run_common import OURS, REFERENCE, CallCounter, Callgrind, Programs, fail, per_unit, table
 from run_servers import IDLE_BYTES, IDLE_CONNECTIONS, Servers
@@ -104,7 +106,8 @@ def check(suite, args):
     return exceeded
 
 
-MEASURES = {None: measure_times, "callgrind": measure_instructions, "calls": measure_calls, "check": check}
+MEASURES = {None: measure_times, "callgrind": measure_instructions, "calls": measure_calls, "check": check,
+            "abuse": measure_abuse}
 
 
 def server_option(text):
@@ -118,7 +121,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", metavar="DIR")
     mode = parser.add_mutually_exclusive_group()
-    for name in ("callgrind", "calls", "check"):
+    for name in ("callgrind", "calls", "abuse", "check"):
         mode.add_argument("--" + name, dest="mode", action="store_const", const=name)
     parser.add_argument("--only", choices=["clients", "servers"])
     parser.add_argument("--case", metavar="REGEX", default="", help="cases whose title has a match ('idle' too)")
@@ -135,11 +138,10 @@ def arguments():
 def main():
     args = arguments()
     programs = Programs(args.folder)
-    suites = []
-    if args.only != "servers":
-        suites.append(Clients(programs))
-    if args.only != "clients":
-        suites.append(Servers(programs, dict(args.server)))
+    kinds = [kind for kind in (Clients, Servers) if args.only in (None, kind.name)]
+    if args.mode == "abuse":
+        kinds = [Abuses]
+    suites = [kind(programs, dict(args.server)) for kind in kinds]
     exceeded = 0
     for suite in suites:
         suite.cases = [case for case in suite.cases if re.search(args.case, case.title)]

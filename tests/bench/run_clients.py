@@ -39,7 +39,7 @@ class Clients:
     unit = "round trip"
     cases = CASES
 
-    def __init__(self, programs):
+    def __init__(self, programs, _extra):
         self.programs = programs
         self.peers = programs.of_peers("bench-client-", CLIENTS)
 

@@ -33,6 +33,7 @@ using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 using Error = boost::system::error_code;
 
 asio::ssl::context tls(asio::ssl::context::tls_server);
+bench::Serve what;
 
 /// Reads a message, writes it back, reads the next.
 template <class Stream>
@@ -45,6 +46,11 @@ class EchoPeer : public std::enable_shared_from_this<EchoPeer<Stream>> {
     ws_.auto_fragment(false);
     ws_.write_buffer_bytes(65536);
     ws_.text(true);
+    if (what == bench::Serve::kDeflate) {
+      websocket::permessage_deflate offer;
+      offer.server_enable = true;
+      ws_.set_option(offer);
+    }
     ws_.async_accept([self = this->shared_from_this()](Error error) {
       if (!error) self->receive();
     });
@@ -60,6 +66,10 @@ class EchoPeer : public std::enable_shared_from_this<EchoPeer<Stream>> {
     });
   }
   void answer() {
+    if (what == bench::Serve::kDeflate && buffer_.size() > bench::kLongestEcho) {
+      buffer_.consume(buffer_.size());
+      return receive();
+    }
     ws_.async_write(buffer_.data(), [self = this->shared_from_this()](Error error, size_t) {
       if (error) return;
       self->buffer_.consume(self->buffer_.size());
@@ -168,13 +178,15 @@ void acceptNext(Acceptor& acceptor) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "wss", "tcp", "broadcast"});
+  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "wss", "tcp", "broadcast", "deflate"});
+  what = options.what;
   asio::io_context context(1);
   Acceptor acceptor(context, asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), options.port));
   asio::signal_set signals(context, SIGTERM);
   signals.async_wait([&context](Error, int) { context.stop(); });
-  switch (options.what) {
+  switch (what) {
     case bench::Serve::kWebSocket:
+    case bench::Serve::kDeflate:
       acceptNext<PlainPeer>(acceptor);
       break;
     case bench::Serve::kSecureWebSocket:
@@ -185,6 +197,8 @@ int main(int argc, char** argv) {
     case bench::Serve::kTcp:
       acceptNext<TcpPeer>(acceptor);
       break;
+    case bench::Serve::kText:
+      break;  // not one of its modes
     case bench::Serve::kBroadcast:
       acceptNext<BroadcastPeer>(acceptor);
       break;

@@ -10,8 +10,11 @@
 using Workerman::Worker;
 
 int main(int argc, char** argv) {
-  const auto options = bench::ServeOptions::parse(argc, argv, {"ws", "wss", "tcp", "broadcast"});
-  const std::string scheme = options.what == bench::Serve::kTcp ? "tcp" : "websocket";
+  const auto options =
+      bench::ServeOptions::parse(argc, argv, {"ws", "wss", "tcp", "broadcast", "text", "deflate"});
+  const std::string scheme = options.what == bench::Serve::kTcp    ? "tcp"
+                             : options.what == bench::Serve::kText ? "text"
+                                                                   : "websocket";
   Worker worker(scheme + "://127.0.0.1:" + std::to_string(options.port),
                 {.ssl = {.local_cert = options.pem}});
   if (options.what == bench::Serve::kSecureWebSocket) worker.transport = "ssl";
@@ -22,6 +25,11 @@ int main(int argc, char** argv) {
   if (options.what == bench::Serve::kBroadcast) {
     worker.onWebSocketConnected = [](auto connection) { connection->subscribe("all"); };
     worker.onMessage = [&worker](auto, auto data) { worker.publish("all", data); };
+  } else if (options.what == bench::Serve::kDeflate) {
+    worker.onWebSocketConnect = [](auto connection, auto&) { connection->websocketDeflate = true; };
+    worker.onMessage = [](auto connection, auto data) {
+      if (data.size() <= bench::kLongestEcho) connection->send(data);
+    };
   } else {
     worker.onMessage = [](auto connection, auto data) { connection->send(data); };
   }

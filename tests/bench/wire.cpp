@@ -84,10 +84,10 @@ size_t putHeader(uint8_t* out, uint8_t first, uint64_t size) {
   return 2 + bytes;
 }
 
-std::string maskedTextFrame(std::string_view payload) {
+std::string maskedFrame(uint8_t first, std::string_view payload) {
   constexpr uint8_t kMask[4] = {0x37, 0xfa, 0x21, 0x3d};
   uint8_t header[14];
-  const size_t size = putHeader(header, 0x80 | kText, payload.size());
+  const size_t size = putHeader(header, first, payload.size());
   header[1] |= 0x80;
   std::memcpy(header + size, kMask, 4);
   std::string frame(reinterpret_cast<const char*>(header), size + 4);
@@ -95,11 +95,15 @@ std::string maskedTextFrame(std::string_view payload) {
   return frame;
 }
 
-std::string upgradeRequest(uint16_t port, std::string_view path) {
+std::string maskedTextFrame(std::string_view payload) {
+  return maskedFrame(0x80 | kText, payload);
+}
+
+std::string upgradeRequest(uint16_t port, std::string_view path, std::string_view headers) {
   std::string request = "GET ";
   request.append(path).append(" HTTP/1.1\r\nHost: 127.0.0.1:").append(std::to_string(port));
   request.append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ").append(kKey);
-  return request.append("\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  return request.append("\r\nSec-WebSocket-Version: 13\r\n").append(headers).append("\r\n");
 }
 
 bool acceptsUpgrade(std::string_view head) {

@@ -13,7 +13,7 @@
 
 namespace bench {
 
-enum Opcode : uint8_t { kText = 1, kClose = 8, kPing = 9, kPong = 10 };
+enum Opcode : uint8_t { kContinuation = 0, kText = 1, kClose = 8, kPing = 9, kPong = 10 };
 
 /// Bytes of an unmasked frame header whose second byte is `lengthByte`: 2, 4 or 10.
 constexpr size_t headerSize(uint8_t lengthByte) {
@@ -31,10 +31,12 @@ inline uint64_t payloadSize(const uint8_t* header) {
 /// Writes an unmasked header with the shortest length form. @return its bytes: 2, 4 or 10.
 size_t putHeader(uint8_t* out, uint8_t first, uint64_t size);
 
-/// A final text frame as a client sends it, masked with a fixed key.
+/// A frame as a client sends it, masked with a fixed key; `first` is its first byte.
+std::string maskedFrame(uint8_t first, std::string_view payload);
+/// A final text frame.
 std::string maskedTextFrame(std::string_view payload);
-/// A client's request for an upgrade, with a fixed key.
-std::string upgradeRequest(uint16_t port, std::string_view path);
+/// A client's request for an upgrade, with a fixed key; `headers` are more lines of it.
+std::string upgradeRequest(uint16_t port, std::string_view path, std::string_view headers = {});
 /// Whether `head` accepts upgradeRequest().
 bool acceptsUpgrade(std::string_view head);
 /// Sec-WebSocket-Accept for a Sec-WebSocket-Key.

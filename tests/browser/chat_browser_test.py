@@ -137,7 +137,7 @@ class Tab:
                 except AssertionError:  # the page was replaced meanwhile
                     pass
         try:
-            await asyncio.wait_for(look(), 20)
+            await asyncio.wait_for(look(), 60)
         except asyncio.TimeoutError:
             page = await self.evaluate("document.body.innerText")
             raise AssertionError(f"this did not come true: {condition}; the page: {page}") from None

@@ -38,13 +38,13 @@ struct Pair {
     peer = listener.accept();
     REQUIRE(peer);
   }
-  bool untilClosed(double seconds = 5) {
-    return fixture.runUntil([&] { return journal.has("close"); }, seconds);
+  bool untilClosed() {
+    return fixture.runUntil([&] { return journal.has("close"); });
   }
   /// Reads until the client's FIN, at most `most` bytes.
   std::string drain() {
     std::string all;
-    fixture.runUntil([&] { return all += peer.receiveAll(), peer.isAtEnd(); }, 20);
+    fixture.runUntil([&] { return all += peer.receiveAll(), peer.isAtEnd(); });
     return all;
   }
 };

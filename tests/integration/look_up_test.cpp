@@ -40,18 +40,18 @@ TEST_CASE("look-up: addresses that refuse are passed over at once, to the last")
   FakeNames names;
   LoopFixture fixture;
   RawListener listener;
+  // With a delay for each they would take longer than any test.
   std::vector<std::string> ips{"::1"};
-  for (int i = 2; i < 22; ++i) ips.push_back("127.0.0." + std::to_string(i));
+  for (int i = 0; i < 300; ++i) {
+    ips.push_back("127.1." + std::to_string(i / 100) + "." + std::to_string(i % 100 + 1));
+  }
   ips.push_back("127.0.0.1");
   names.answer("many.test", ips);
   Journal journal;
   auto client = std::make_shared<AsyncTcpConnection>(at("many.test", listener.port()));
   journal.record(*client);
   client->connect();
-  const double begin = now();
   fixture.runUntil([&] { return journal.has("connect"); });
-  // With a delay for each it would have been five seconds.
-  CHECK(now() - begin < 3);
   CHECK(client->getRemoteIp() == "127.0.0.1");
   CHECK(client->getRemoteHost() == "many.test");
   client->destroy();
@@ -94,12 +94,10 @@ TEST_CASE("look-up: the first address that answers wins, also when it was tried 
   CHECK(journal.text.empty());
   // Room in its queue: the next SYN that the kernel repeats is answered.
   std::vector<RawSocket> accepted;
-  fixture.runUntil(
-      [&] {
-        if (RawSocket socket = slow.accept()) accepted.push_back(std::move(socket));
-        return journal.has("connect");
-      },
-      20);
+  fixture.runUntil([&] {
+    if (RawSocket socket = slow.accept()) accepted.push_back(std::move(socket));
+    return journal.has("connect");
+  });
   CHECK(client->getRemoteIp() == "127.0.0.2");
   client->destroy();
 }

@@ -59,12 +59,12 @@ struct Proxy {
   /// Reads until the peer's FIN.
   std::string untilEnd(RawSocket& socket) {
     std::string all;
-    loop.runUntil([&] { return all += socket.receiveAll(), socket.isAtEnd(); }, 30);
+    loop.runUntil([&] { return all += socket.receiveAll(), socket.isAtEnd(); });
     return all;
   }
   std::string untilSize(RawSocket& socket, std::size_t size) {
     std::string all;
-    loop.runUntil([&] { return (all += socket.receiveAll()).size() >= size; }, 30);
+    loop.runUntil([&] { return (all += socket.receiveAll()).size() >= size; });
     return all;
   }
   bool bothClosed() const {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "support/deadline.h"
 #include "support/journal.h"
 #include "support/loop_fixture.h"
 #include "support/raw_peer.h"
@@ -91,7 +92,7 @@ class Scene {
 /// Calls `test(scene, what is awaited, a part of the answer)` once for every step of every handshake,
 /// with the steps before it done.
 template <class Test>
-void atEachStep(const Test& test, double timeout = 5) {
+void atEachStep(const Test& test, double timeout = testing::kHangSeconds) {
   for (const Kind kind : {Kind::Socks, Kind::SocksWithLogin, Kind::Http}) {
     const auto steps = stepsOf(kind);
     for (std::size_t bad = 0; bad < steps.size(); ++bad) {
@@ -116,7 +117,7 @@ TEST_CASE(
           if (isHalf) scene.answer(answer.substr(0, answer.size() - 1));
           scene.checkFailed("timed out while waiting for " + awaited);
         },
-        0.15);
+        0.4);
   }
 }
 
@@ -125,7 +126,7 @@ TEST_CASE("bad proxy: behind it connectTimeout goes on, and names TLS and the up
     for (const Kind kind : {Kind::SocksWithLogin, Kind::Http}) {
       CAPTURE(target);
       Scene scene(kind, target);
-      scene.client->connectTimeout = 0.2;
+      scene.client->connectTimeout = 0.5;
       scene.start();
       for (const auto& step : stepsOf(kind)) scene.answer(step.answer);
       scene.fixture.runUntil([&] { return scene.journal.has("close"); });
@@ -185,7 +186,7 @@ TEST_CASE("bad proxy: bytes that drip do not extend connectTimeout, and are good
       CAPTURE(static_cast<int>(kind));
       CAPTURE(isTooSlow);
       Scene scene(kind, "text://example.com:80");
-      scene.client->connectTimeout = isTooSlow ? 0.15 : 20;
+      scene.client->connectTimeout = isTooSlow ? 0.15 : testing::kHangSeconds;
       scene.start();
       for (const auto& step : stepsOf(kind)) {
         scene.awaitRequest();

@@ -41,16 +41,20 @@ TEST_CASE("reconnect: fractions of a second count") {
   const testing::RefusingPort port;
   std::vector<double> at;
   auto client = std::make_shared<AsyncTcpConnection>(port.address());
+  int attempts = 0;
   client->onClose = [&](auto connection) {
     at.push_back(now());
-    if (at.size() < 3) connection->reConnect(0.15);
+    if (at.size() == 3) return;
+    connection->reConnect(0.15);
+    // A whole second would be later than this timer; in one turn they run in the order of their times.
+    Timer::delay(0.5, [&, before = at.size()] {
+      attempts += at.size() > before || client->getStatus() == TcpConnection::STATUS_CONNECTING;
+    });
   };
   client->connect();
   fixture.runUntil([&] { return at.size() == 3; });
-  for (std::size_t i : {1u, 2u}) {
-    CHECK(at[i] - at[i - 1] >= 0.14);
-    CHECK(at[i] - at[i - 1] < 1.0);
-  }
+  for (std::size_t i : {1u, 2u}) CHECK(at[i] - at[i - 1] >= 0.14);
+  fixture.runUntil([&] { return attempts == 2; });
   fixture.turn(2);
   CHECK(client.use_count() == 1);
 }
@@ -273,7 +277,7 @@ TEST_CASE("reconnect: a ReconnectDelay grows while nothing opens, and begins ane
   std::string log;
   LoopFixture fixture;
   const testing::Ticker ticker;
-  const ReconnectDelay delay{.first = 0.02, .factor = 4, .max = 10, .jitter = 0};
+  const ReconnectDelay delay{.first = 0.002, .factor = 20, .max = 3600, .jitter = 0};
   RawListener probe;
   const int port = probe.port();
   probe.close();
@@ -284,9 +288,9 @@ TEST_CASE("reconnect: a ReconnectDelay grows while nothing opens, and begins ane
     connection->reConnect(delay);
   };
   client->connect();
-  fixture.runUntil([&] { return at.size() == 4; });
-  const double wanted[] = {0.02, 0.08, 0.32};
-  for (std::size_t i = 0; i < 3; ++i) CHECK(at[i + 1] - at[i] >= wanted[i] - 0.005);
+  fixture.runUntil([&] { return at.size() == 3; });
+  const double wanted[] = {0.002, 0.04};
+  for (std::size_t i = 0; i < 2; ++i) CHECK(at[i + 1] - at[i] >= wanted[i] - 0.001);
 
   RawListener listener(16, "127.0.0.1", port);
   RawSocket peer;
@@ -295,10 +299,9 @@ TEST_CASE("reconnect: a ReconnectDelay grows while nothing opens, and begins ane
   listener.close();
   peer.close();
   fixture.runUntil([&] { return at.size() == 3; });
-  CHECK(at[1] - at[0] >= 0.015);
-  CHECK(at[2] - at[1] >= 0.075);
-  // Were it not for the connection that was open, it would have been more than five seconds for each.
-  CHECK(at[2] - at[0] < 3);
+  // Were it not for the connection that was open, it would have been 16 seconds and 320.
+  CHECK(at[1] - at[0] >= 0.001);
+  CHECK(at[2] - at[1] >= 0.039);
   client->close();
   CHECK(client->getStatus() == TcpConnection::STATUS_CLOSED);
 }
@@ -359,11 +362,11 @@ TEST_CASE("reconnect: 3,000 times against a flapping server, without growth") {
     if (++rounds < 3000) connection->reConnect(rounds % 100 == 0 ? 0.001 : 0);
   };
   client->connect();
-  fixture.runUntil([&] { return rounds >= 300; }, 60);
+  fixture.runUntil([&] { return rounds >= 300; });
   fixture.turn(3);
   const std::size_t handles = countHandles(fixture.loop());
   const std::size_t pages = residentPages();
-  fixture.runUntil([&] { return rounds == 3000; }, 200);
+  fixture.runUntil([&] { return rounds == 3000; });
   fixture.runUntil([&] { return server->connections.size() == 0; });
   fixture.turn(3);
   CHECK(countHandles(fixture.loop()) <= handles);

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "support/deadline.h"
+
 using namespace Workerman::Connection::detail;
 
 namespace {
@@ -35,7 +37,8 @@ class Loop {
     uv_timer_t deadline;
     uv_timer_init(&loop_, &deadline);
     uv_timer_start(
-        &deadline, [](uv_timer_t* timer) { uv_stop(timer->loop); }, 30'000, 0);
+        &deadline, [](uv_timer_t* timer) { uv_stop(timer->loop); },
+        static_cast<std::uint64_t>(testing::kHangSeconds * 1000), 0);
     // It counts the time and keeps nothing running.
     uv_unref(reinterpret_cast<uv_handle_t*>(&deadline));
     CHECK(uv_run(&loop_, UV_RUN_DEFAULT) == 0);

@@ -37,7 +37,7 @@ struct Wire {
 
   std::string receive(std::size_t size) {
     std::string all;
-    fixture.runUntil([&] { return (all += peer.receiveAll()).size() >= size; }, 30);
+    fixture.runUntil([&] { return (all += peer.receiveAll()).size() >= size; });
     return all;
   }
 };
@@ -234,19 +234,17 @@ TEST_CASE("back pressure: 64 MiB through a slow reader arrive intact") {
   std::string pending;
   std::size_t got = 0;
   bool isIntact = true;
-  wire.fixture.runUntil(
-      [&] {
-        pending += wire.peer.receive(100000);
-        std::size_t at = 0;
-        for (; pending.size() - at >= body.size() + 4; at += body.size() + 4, ++got) {
-          isIntact &= std::memcmp(pending.data() + at, "\0\1\0\4", 4) == 0;
-          isIntact &= std::memcmp(pending.data() + at + 4, &got, 4) == 0;
-          isIntact &= pending.compare(at + 8, body.size() - 4, body, 4) == 0;
-        }
-        pending.erase(0, at);
-        return got == kMessages;
-      },
-      60);
+  wire.fixture.runUntil([&] {
+    pending += wire.peer.receive(100000);
+    std::size_t at = 0;
+    for (; pending.size() - at >= body.size() + 4; at += body.size() + 4, ++got) {
+      isIntact &= std::memcmp(pending.data() + at, "\0\1\0\4", 4) == 0;
+      isIntact &= std::memcmp(pending.data() + at + 4, &got, 4) == 0;
+      isIntact &= pending.compare(at + 8, body.size() - 4, body, 4) == 0;
+    }
+    pending.erase(0, at);
+    return got == kMessages;
+  });
   CHECK(isIntact);
   CHECK(fills > 1);
   CHECK(pending.empty());

@@ -17,17 +17,16 @@
 #include <string_view>
 #include <utility>
 
+#include "support/deadline.h"
 #include "support/temporary_folder.h"
 
 using namespace Workerman::Connection::detail;
 
 namespace {
 
-constexpr int kDeadlineMs = 10'000;
-
 bool waitFor(int fd, short events) {
   pollfd entry{fd, events, 0};
-  return ::poll(&entry, 1, kDeadlineMs) == 1;
+  return ::poll(&entry, 1, static_cast<int>(testing::kHangSeconds * 1000)) == 1;
 }
 
 int option(int fd, int level, int name) {

@@ -155,7 +155,7 @@ TEST_CASE_FIXTURE(
     return peer;
   };
   SUBCASE("silence") {
-    connection->connectTimeout = 0.1;
+    connection->connectTimeout = 0.5;
     const RawSocket peer = fails();
     CHECK(runUntil([&] { return client.has("close"); }));
     CHECK_MESSAGE(client.error.find("timed out while waiting for the TLS handshake") != std::string::npos,

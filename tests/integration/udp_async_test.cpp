@@ -220,7 +220,7 @@ TEST_CASE("async udp: what cannot be made is logged, then onClose tells of it") 
     journal.record(*connection);
     connection->connect();
     CHECK(journal.text.empty());
-    fixture.runUntil([&] { return journal.text == "close "; }, 30);
+    fixture.runUntil([&] { return journal.text == "close "; });
     CHECK(output.text().find("connect udp://" + host + port + " fail: ") != std::string::npos);
     CHECK(journal.token.expired());
   }

@@ -123,7 +123,7 @@ TEST_CASE(
   Scene scene;
   scene.server.answer = [](const std::string&) { return "HTTP/1.1 101 Switching Protocols\r\n"; };
   const auto client = scene.client();
-  client->connectTimeout = 0.05;
+  client->connectTimeout = 0.5;
   client->connect();
   checkRefused(scene, "timed out while waiting for the upgrade");
 }
@@ -132,7 +132,7 @@ TEST_CASE("ws handshake: single bytes do not extend connectTimeout") {
   Scene scene;
   scene.server.answer = [](const std::string&) { return "HTTP/1.1 101 Switching Protocols\r\nX: "; };
   const auto client = scene.client();
-  client->connectTimeout = 0.1;
+  client->connectTimeout = 0.5;
   client->connect();
   const int drip = Timer::add(0.01, [&] {
     if (scene.server.peer) scene.server.write("a");
@@ -144,12 +144,12 @@ TEST_CASE("ws handshake: single bytes do not extend connectTimeout") {
 TEST_CASE("ws handshake: the time limit ends with the upgrade") {
   Scene scene;
   const auto client = scene.client();
-  client->connectTimeout = 0.05;
+  client->connectTimeout = 0.4;
   client->connect();
   scene.until("open");
   bool isLater = false;
   Timer::add(
-      0.1, [&] { isLater = true; }, {}, false);
+      0.5, [&] { isLater = true; }, {}, false);
   scene.until([&] { return isLater; });
   CHECK(scene.events == Lines{"connect", "open"});
 }

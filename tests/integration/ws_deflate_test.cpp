@@ -87,7 +87,7 @@ void checkEchoes(EchoPair& pair) {
     pair.client->websocketType = i % 2 == 0 ? Ws::BINARY_TYPE_BLOB : Ws::BINARY_TYPE_ARRAYBUFFER;
     CHECK_FALSE(pair.client->send(sent[i]) == false);
   }
-  pair.fixture.runUntil([&] { return pair.got.size() == sent.size() || pair.isClosed; }, 20);
+  pair.fixture.runUntil([&] { return pair.got.size() == sent.size() || pair.isClosed; });
   CHECK(pair.got == sent);
   for (std::size_t i = 0; i < pair.kinds.size(); ++i) {
     CHECK(pair.kinds[i] == (i % 2 == 0 ? Ws::BINARY_TYPE_BLOB : Ws::BINARY_TYPE_ARRAYBUFFER));
@@ -206,11 +206,11 @@ TEST_CASE("ws deflate: what a full buffer drops is not missed in the context") {
   }
   CHECK(dropped == 5);
   pair.client->resumeRecv();
-  pair.fixture.runUntil([&] { return pair.got.size() == sent.size(); }, 20);
+  pair.fixture.runUntil([&] { return pair.got.size() == sent.size(); });
   const std::string last = noisy(20000, 1999);
   sent.push_back(noisy(20000, static_cast<unsigned>(sent.size() + 2)));  // one of those that were dropped
   CHECK_FALSE(pair.peer->send(sent.back()) == false);
-  pair.fixture.runUntil([&] { return pair.got.size() == sent.size() || pair.isClosed; }, 20);
+  pair.fixture.runUntil([&] { return pair.got.size() == sent.size() || pair.isClosed; });
   CHECK(pair.got == sent);
   pair.close();
 }

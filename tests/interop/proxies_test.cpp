@@ -14,6 +14,7 @@
 #include "support/journal.h"
 #include "support/loop_fixture.h"
 #include "support/raw_peer.h"
+#include "support/service.h"
 #include "support/temporary_folder.h"
 
 using namespace Workerman;
@@ -47,12 +48,10 @@ class Proxy {
     for (int attempt = 0; attempt < 5; ++attempt) {
       port_ = freePort();
       process_ = std::make_unique<ChildProcess>(program, argumentsFor(port_));
-      // Ends when the program does, and it says nothing that is waited for.
-      const auto begin = uv_hrtime();
-      while (uv_hrtime() - begin < 5'000'000'000 && ::kill(process_->pid(), 0) == 0) {
-        if (answers(port_)) return;
-        static_cast<void>(process_->waitUntil([](const std::string&) { return false; }, 0.02));
-      }
+      // It says nothing that is waited for.
+      bool isThere = false;
+      testing::becomesTrue([&] { return (isThere = answers(port_)) || process_->wait(0) != -1000; });
+      if (isThere) return;
     }
     FAIL("it does not listen: ", process_->text());
   }
@@ -134,7 +133,7 @@ void checkEcho(const Through& useProxy) {
         got += data;
       };
       client->connect();
-      fixture.runUntil([&] { return journal.has("hello") && got.size() == 5 + payload.size(); }, 20);
+      fixture.runUntil([&] { return journal.has("hello") && got.size() == 5 + payload.size(); });
       CHECK_MESSAGE(journal.error.empty(), journal.error);
       CHECK(got == "hello" + payload);
       client->destroy();
@@ -150,7 +149,7 @@ std::string refusalOf(const std::string& target, const Through& useProxy) {
   useProxy(*client);
   journal.record(*client);
   client->connect();
-  fixture.runUntil([&] { return journal.has("close"); }, 20);
+  fixture.runUntil([&] { return journal.has("close"); });
   CHECK(journal.text == "error:1 close ");
   return journal.error;
 }
@@ -254,7 +253,7 @@ TEST_CASE("HAProxy: the client's address arrives by send-proxy and send-proxy-v2
         connection->send("hello");
       };
       client->connect();
-      fixture.runUntil([&] { return journal.has("message:hello"); }, 20);
+      fixture.runUntil([&] { return journal.has("message:hello"); });
       CHECK(address == expected);
       CHECK(address.starts_with("127.0.0.2:"));
       client->destroy();
@@ -280,7 +279,7 @@ TEST_CASE("HAProxy: its health checks are connections of its own") {
         << " send-proxy-v2 check check-send-proxy inter 100ms\n";
     return std::vector<std::string>{"-db", "-f", file};
   });
-  fixture.runUntil([&] { return !ip.empty(); }, 20);
+  fixture.runUntil([&] { return !ip.empty(); });
   CHECK(ip == "127.0.0.1");
   CHECK(worker->refusedConnections == 0);
 }

@@ -52,7 +52,7 @@ struct TlsClientFixture : LoopFixture {
   }
   /// Waits for the callbacks to be these.
   void hears(const std::string& wanted) {
-    runUntil([&] { return journal.text == wanted; }, 20);
+    runUntil([&] { return journal.text == wanted; });
     CHECK_MESSAGE(journal.text == wanted, journal.error);
   }
   /// Waits for a refusal that says this.
@@ -265,7 +265,7 @@ TEST_CASE_FIXTURE(TlsClientFixture,
       received += data.size();
     };
     client->connect();
-    runUntil([&] { return received >= 3'065'541; }, 20);
+    runUntil([&] { return received >= 3'065'541; });
     CHECK(received == 3'065'541);
     CHECK(first == "xxxxx");
     CHECK(version == "TLSv1.3");

@@ -59,7 +59,7 @@ struct TlsServerFixture : LoopFixture {
   }
   /// Waits for the worker's callbacks to be these.
   void hears(const std::string& wanted) {
-    runUntil([&] { return journal.text == wanted; }, 20);
+    runUntil([&] { return journal.text == wanted; });
     CHECK_MESSAGE(journal.text == wanted, journal.error);
     journal.text.clear();
   }

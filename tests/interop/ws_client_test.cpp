@@ -101,7 +101,7 @@ TEST_CASE("interop: text and binary of every length come back as they were sent"
     for (const std::size_t size : {125, 126, 65535, 65536, 1048576}) sent.push_back(letters(size));
     for (const auto& text : sent) CHECK(client->send(text) == nullptr);
     client->connect();
-    fixture.runUntil([&] { return told.messages.size() == sent.size(); }, 20);
+    fixture.runUntil([&] { return told.messages.size() == sent.size(); });
     CHECK(told.messages == sent);
     CHECK(told.isBinary == std::vector<bool>(sent.size(), false));
 
@@ -109,7 +109,7 @@ TEST_CASE("interop: text and binary of every length come back as they were sent"
     client->websocketType = Ws::BINARY_TYPE_ARRAYBUFFER;
     sent[2] = std::string("\0\xff\x80", 3);
     for (const auto& bytes : sent) CHECK_FALSE(client->send(bytes) == false);
-    fixture.runUntil([&] { return told.messages.size() == sent.size(); }, 20);
+    fixture.runUntil([&] { return told.messages.size() == sent.size(); });
     CHECK(told.messages == sent);
     CHECK(told.isBinary == std::vector<bool>(sent.size(), true));
     client->close(3001, "echo is done");
@@ -241,7 +241,7 @@ TEST_CASE("interop: large messages, and many at once, in order") {
     LoopFixture fixture;
     auto client = clientOf(Peer::ofKind(kind).address("/big?size=5000000"), told);
     client->connect();
-    fixture.runUntil([&] { return told.messages.size() == 1; }, 20);
+    fixture.runUntil([&] { return told.messages.size() == 1; });
     REQUIRE(told.messages.size() == 1);
     std::size_t wrong = told.messages[0].size() != 5000000;
     for (std::size_t i = 0; i < told.messages[0].size(); ++i) {
@@ -253,7 +253,7 @@ TEST_CASE("interop: large messages, and many at once, in order") {
     told = Told{};
     client = clientOf(Peer::ofKind(kind).address("/burst?count=2000"), told);
     client->connect();
-    fixture.runUntil([&] { return told.messages.size() == 2000; }, 20);
+    fixture.runUntil([&] { return told.messages.size() == 2000; });
     for (std::size_t i = 0; i < told.messages.size(); ++i) wrong += told.messages[i] != std::to_string(i);
     CHECK(wrong == 0);
     client->destroy();

@@ -79,7 +79,7 @@ void checkEchoes(const std::string& address) {
     }
   };
   client->connect();
-  fixture.runUntil([&] { return (!sent.empty() && got.size() == sent.size()) || isClosed; }, 30);
+  fixture.runUntil([&] { return (!sent.empty() && got.size() == sent.size()) || isClosed; });
   CHECK(failure == "");
   CHECK((got == sent));
   // Of 930,000 bytes, half are noise; the words shrink to a fifth.
@@ -131,7 +131,7 @@ TEST_CASE("interop: our server with other clients' permessage-deflate, whatever 
       std::vector<std::string> arguments = kClients;
       arguments.insert(arguments.begin(), testing::addressOf(*server, "ws", "/"));
       const auto client = start(kind, "clients/ws_deflate_client", arguments);
-      fixture.runUntil([&] { return !report.empty(); }, 60);
+      fixture.runUntil([&] { return !report.empty(); });
       std::istringstream lines(report);
       std::string line;
       std::getline(lines, line);

@@ -16,6 +16,7 @@
 #include <workerman/workerman.h>
 
 #include "support/child_process.h"
+#include "support/deadline.h"
 
 using namespace Workerman;
 using namespace Workerman::Connection;
@@ -46,7 +47,7 @@ class Server {
   void waitFor(const std::string& event) {
     std::unique_lock lock(mutex_);
     const auto isThere = [&] { return std::find(events_.begin(), events_.end(), event) != events_.end(); };
-    const bool came = changed_.wait_for(lock, std::chrono::seconds(10), isThere);
+    const bool came = changed_.wait_for(lock, std::chrono::duration<double>(testing::kHangSeconds), isThere);
     std::string all;
     for (const auto& each : events_) all += each + "\n";
     CHECK_MESSAGE(came, "no '", event, "' among: ", all);
@@ -126,7 +127,7 @@ void play(const std::string& kind, const Server& server, const std::string& scen
                       {std::string("NODE_PATH=") + PEER_NODE_PATH, program,
                        std::string(PEER_CLIENTS) + (isPython ? "/ws_client.py" : "/ws_client.js"),
                        std::to_string(server.port()), scenario});
-  const int status = client.wait(60);
+  const int status = client.wait();
   CHECK_MESSAGE((status == 0 && client.text() == "ok\n"), kind, " ", scenario, ": ", client.text());
 }
 

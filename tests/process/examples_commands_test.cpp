@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "support/deadline.h"
 #include "support/example.h"
 #include "support/line_client.h"
 #include "support/program.h"
@@ -103,7 +104,7 @@ bool echoes(int port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
   ::send(fd, "hi", 2, MSG_NOSIGNAL);
-  const timeval limit{5, 0};
+  const timeval limit{static_cast<time_t>(testing::kHangSeconds), 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   char bytes[8];
   const bool isAnswered = ::recv(fd, bytes, sizeof bytes, 0) == 2;

@@ -78,7 +78,7 @@ TEST_CASE("example tcp_proxy: bytes go both ways, and each end's close reaches t
     Peer leaving(proxy.address), left(proxy.address, "bye");
     leaving.connection().maxSendBufferSize = 2 * much.size();
     leaving.send(much);
-    fixture.runUntil([&] { return leaving.text().size() >= much.size() && left.isClosed(); }, 20);
+    fixture.runUntil([&] { return leaving.text().size() >= much.size() && left.isClosed(); });
     CHECK(leaving.text() == much);
     CHECK(left.text() == "good-bye");
     CHECK(open == 1);
@@ -136,16 +136,14 @@ TEST_CASE("example tcp_proxy: a slow reader slows the writer down, and loses not
     writer.shutdownWrite();
     std::size_t received = 0;
     bool isIntact = true;
-    fixture.runUntil(
-        [&] {
-          std::string piece;
-          while (!(piece = reader.receive()).empty()) {
-            isIntact = isIntact && piece == streamPiece(received, piece.size());
-            received += piece.size();
-          }
-          return reader.isAtEnd();
-        },
-        60);
+    fixture.runUntil([&] {
+      std::string piece;
+      while (!(piece = reader.receive()).empty()) {
+        isIntact = isIntact && piece == streamPiece(received, piece.size());
+        received += piece.size();
+      }
+      return reader.isAtEnd();
+    });
     CHECK(received == written);
     CHECK(isIntact);
   }

@@ -99,7 +99,8 @@ class RestlessClients {
 TEST_CASE("reload: fifty times under load, plain and graceful, with not one connection refused or cut") {
   for (const char* const reusePort : {"reuse-port=0", "reuse-port=1"}) {
     CAPTURE(std::string(reusePort));
-    Service service({"count=2", reusePort, "other=websocket://127.0.0.1:0", "other-count=2"});
+    Service service(
+        {"count=2", "stop-timeout=3600", reusePort, "other=websocket://127.0.0.1:0", "other-count=2"});
     const int linePort = service.started(2)[0].port;
     service.sees("other 1 ");
     const int framePort = service.port("other 0 ");

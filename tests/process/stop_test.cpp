@@ -55,7 +55,7 @@ std::vector<std::string> leftIn(const fs::path& folder) {
 TEST_CASE("stop: an answer that is queued arrives whole, also where the client has said more meanwhile") {
   for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGUSR1}) {
     CAPTURE(signal);
-    Service service;
+    Service service({"stop-timeout=3600"});
     LineClient client(service.started(1)[0].port);
     askForMuch(client);
     service.process().signal(signal);
@@ -74,7 +74,7 @@ TEST_CASE("stop: an answer that is queued arrives whole, also where the client h
 
 TEST_CASE("stop: Ctrl-C reaches every process of the group, and still counts as one stop") {
   const ServiceFolder folder;
-  ChildProcess service("/usr/bin/setsid", {folder.program, "start", "-q", "count=2", "stop-timeout=10"});
+  ChildProcess service("/usr/bin/setsid", {folder.program, "start", "-q", "count=2", "stop-timeout=3600"});
   const std::string first = service.waitForRest("start 0 ");
   CHECK(service.waitFor("start 1 "));
   int pid = 0, port = 0;
@@ -107,7 +107,7 @@ TEST_CASE("stop: pressed twice, Ctrl-C cuts off what is left") {
 TEST_CASE("stop: a worker that is busy for a while finishes its answer") {
   for (const int signal : {SIGTERM, SIGQUIT}) {
     CAPTURE(signal);
-    Service service({"count=2"});
+    Service service({"count=2", "stop-timeout=3600"});
     LineClient client(service.started(2)[0].port);
     client.write("work\n");
     service.sees("working");

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "support/deadline.h"
 #include "support/line_client.h"
 #include "support/program.h"
 #include "support/restless_client.h"
@@ -164,7 +165,7 @@ TEST_CASE("upgrade: a unix socket keeps its file, and the last one removes it") 
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
     char build = 0;
-    const timeval limit{20, 0};
+    const timeval limit{static_cast<time_t>(testing::kHangSeconds), 0};
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
         ::send(fd, "who\n", 4, MSG_NOSIGNAL) == 4) {

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "deadline.h"
+
 namespace testing {
 
 class ChildProcess {
@@ -62,7 +64,7 @@ class ChildProcess {
   void signal(int number) const { REQUIRE(::kill(pid_, number) == 0); }
 
   /// Reads until the output holds `text`; a failed check if it does not come.
-  bool waitFor(const std::string& text, double seconds = 20) {
+  bool waitFor(const std::string& text, double seconds = kHangSeconds) {
     const Deadline deadline(seconds);
     while (text_.find(text) == std::string::npos && readSome(deadline)) {
     }
@@ -72,7 +74,7 @@ class ChildProcess {
   }
 
   /// Reads until the output is as wanted; false if it does not become so.
-  bool waitUntil(const std::function<bool(const std::string&)>& isAsWanted, double seconds = 20) {
+  bool waitUntil(const std::function<bool(const std::string&)>& isAsWanted, double seconds = kHangSeconds) {
     const Deadline deadline(seconds);
     while (!isAsWanted(text_)) {
       if (!readSome(deadline)) return false;
@@ -81,7 +83,7 @@ class ChildProcess {
   }
 
   /// Waits for a line that has `begin`; gives what follows it there.
-  std::string waitForRest(const std::string& begin, double seconds = 20) {
+  std::string waitForRest(const std::string& begin, double seconds = kHangSeconds) {
     const Deadline deadline(seconds);
     std::size_t from, end;
     do {
@@ -96,7 +98,7 @@ class ChildProcess {
 
   /// Its exit status, or minus the signal that ended it; -1000 when it does not
   /// end in time.
-  int wait(double seconds = 20) {
+  int wait(double seconds = kHangSeconds) {
     const Deadline deadline(seconds);
     while (readSome(deadline)) {
     }

@@ -55,7 +55,7 @@ class Example {
     const Ticker ticker;
     int status = kRuns;
     process_.signal(SIGTERM);
-    fixture.runUntil([&] { return (status = process_.wait(0)) != kRuns; }, 20);
+    fixture.runUntil([&] { return (status = process_.wait(0)) != kRuns; });
     return status;
   }
 

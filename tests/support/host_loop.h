@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "deadline.h"
+
 namespace testing {
 
 /// At the end the loop must close clean: whatever was embedded has left nothing.
@@ -27,14 +29,14 @@ class HostLoop {
 
   uv_loop_t* get() { return &loop_; }
 
-  /// Runs the loop until `done()`; false, and a failed check, if that takes longer than `seconds`.
-  bool runUntil(const std::function<bool()>& done, double seconds = 10) {
+  /// Runs the loop until `done()`; false, and a failed check, if that never comes.
+  bool runUntil(const std::function<bool()>& done) {
     uv_timer_t clock;
     uv_timer_init(&loop_, &clock);
     // Often, because an iteration whose timers have made `done()` true still waits for I/O.
     uv_timer_start(
         &clock, [](uv_timer_t*) {}, 2, 2);
-    const std::uint64_t deadline = uv_hrtime() + static_cast<std::uint64_t>(seconds * 1e9);
+    const std::uint64_t deadline = uv_hrtime() + static_cast<std::uint64_t>(kHangSeconds * 1e9);
     while (!done() && uv_hrtime() < deadline) uv_run(&loop_, UV_RUN_ONCE);
     const bool isDone = done();
     CHECK(isDone);

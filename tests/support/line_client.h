@@ -11,13 +11,15 @@
 #include <cerrno>
 #include <string>
 
+#include "deadline.h"
+
 namespace testing {
 
 class LineClient {
  public:
   /// Connects to 127.0.0.1; connected() and error() tell how that went.
-  explicit LineClient(int port, int seconds = 20) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const timeval limit{seconds, 0};
+  explicit LineClient(int port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval limit{static_cast<time_t>(kHangSeconds), 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     sockaddr_in address{};

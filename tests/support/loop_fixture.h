@@ -11,6 +11,8 @@
 #include <functional>
 #include <string>
 
+#include "deadline.h"
+
 namespace testing {
 
 /// Embeds on a loop of its own; at the end everything of ours is stopped and
@@ -33,15 +35,15 @@ class LoopFixture {
   uv_loop_t* loop() { return &loop_; }
 
   /// Runs the loop until `done()`; false (and a failed check that says so) if
-  /// that takes longer than `seconds`. Not a sleep: it returns at once.
-  bool runUntil(const std::function<bool()>& done, double seconds = 5) {
+  /// that never comes. Not a sleep: it returns at once.
+  bool runUntil(const std::function<bool()>& done) {
     uv_timer_t* deadline = new uv_timer_t;
     bool isOver = false;
     uv_timer_init(&loop_, deadline);
     deadline->data = &isOver;
     uv_timer_start(
         deadline, [](uv_timer_t* timer) { *static_cast<bool*>(timer->data) = true; },
-        static_cast<std::uint64_t>(seconds * 1000), 0);
+        static_cast<std::uint64_t>(kHangSeconds * 1000), 0);
     while (!done() && !isOver) uv_run(&loop_, UV_RUN_ONCE);
     const bool isDone = done();
     uv_close(reinterpret_cast<uv_handle_t*>(deadline),

@@ -242,9 +242,7 @@ struct Scene {
     CHECK_MESSAGE(came, "no \"", what, "\" among:", events);
     return came;
   }
-  bool until(const std::function<bool()>& done, double seconds = 5) {
-    return fixture.runUntil(done, seconds);
-  }
+  bool until(const std::function<bool()>& done) { return fixture.runUntil(done); }
 
   /// Feeds bytes in pieces, each of which the client reads by itself.
   void feed(const AsyncTcpConnectionPtr& connection, std::string_view bytes, std::size_t pieceSize) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "child_process.h"
+#include "deadline.h"
 #include "line_client.h"
 #include "temporary_folder.h"
 
@@ -32,9 +33,9 @@ inline bool runs(int pid) {
          stat[name + 2] != 'X';
 }
 
-/// Asks again and again until it is so; false after `seconds`.
-inline bool becomesTrue(const std::function<bool()>& condition, double seconds = 20) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+/// Asks again and again until it is so; false if it never becomes so.
+inline bool becomesTrue(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(kHangSeconds);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
     ::poll(nullptr, 0, 5);

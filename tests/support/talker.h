@@ -84,8 +84,7 @@ class Talker {
     const Ticker ticker;
     bool done = false;
     fixture_.runUntil(
-        [&] { return done = process_.waitUntil([&](const std::string&) { return isSo(); }, 0) || isSo(); },
-        20);
+        [&] { return done = process_.waitUntil([&](const std::string&) { return isSo(); }, 0) || isSo(); });
     return done;
   }
 

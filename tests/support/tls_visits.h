@@ -46,7 +46,7 @@ class TlsVisits : public LoopFixture {
       const auto kind = static_cast<Kind>(i % (static_cast<int>(Kind::Last) + 1));
       CAPTURE(static_cast<int>(kind));
       visit(kind);
-      if (!runUntil([&] { return worker_->connections.size() == 0; }, 20)) return;
+      if (!runUntil([&] { return worker_->connections.size() == 0; })) return;
     }
   }
 
@@ -106,7 +106,7 @@ class TlsVisits : public LoopFixture {
     connection->connect();
     const std::weak_ptr<AsyncTcpConnection> alive = connection;
     connection.reset();
-    runUntil([&] { return isOver; }, 20);
+    runUntil([&] { return isOver; });
     CHECK(alive.expired());
   }
 
@@ -114,7 +114,7 @@ class TlsVisits : public LoopFixture {
     const auto connection = client();
     connection->connect();
     // Its greeting has left; the answer may be there or not.
-    runUntil([&] { return worker_->connections.size() == 1; }, 20);
+    runUntil([&] { return worker_->connections.size() == 1; });
     connection->destroy();
   }
 
@@ -129,11 +129,11 @@ class TlsVisits : public LoopFixture {
     if (kind == Kind::Plain) {
       std::string answer;
       socket.send("GET / HTTP/1.1\r\n\r\n");
-      runUntil([&] { return answer += socket.receive(), socket.isAtEnd(); }, 20);
+      runUntil([&] { return answer += socket.receive(), socket.isAtEnd(); });
       refusedPlain += answer.starts_with("HTTP/1.1 400 ");
     } else {
       socket.send(std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
-      runUntil([&] { return worker_->connections.size() == 1; }, 20);
+      runUntil([&] { return worker_->connections.size() == 1; });
       turn();
       socket.reset();
     }

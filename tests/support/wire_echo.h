@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "deadline.h"
 #include "loop_fixture.h"
 #include "protocols/websocket/frame_codec.h"
 #include "protocols/websocket/handshake.h"
@@ -276,9 +277,9 @@ class EchoUnderTest {
     }
   }
 
-  /// Runs both sides until `done()`; false if that takes too long.
-  bool until(const std::function<bool()>& done, double seconds = 5) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  /// Runs both sides until `done()`; false if that never comes.
+  bool until(const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(kHangSeconds);
     while (!done()) {
       if (std::chrono::steady_clock::now() > end) return false;
       if (!turn()) ::poll(nullptr, 0, 1);

@@ -28,4 +28,4 @@ async def wss(port, cafile, host):
 
 
 assert sys.argv[1] == "wss"
-asyncio.run(asyncio.wait_for(wss(*sys.argv[2:]), 20))
+asyncio.run(asyncio.wait_for(wss(*sys.argv[2:]), 60))

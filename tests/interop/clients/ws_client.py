@@ -74,14 +74,14 @@ async def many():
 
 async def ping():
     async with connect() as ws:
-        await asyncio.wait_for(await ws.ping("are you there"), 10)
+        await asyncio.wait_for(await ws.ping("are you there"), 60)
         await ws.send("after")
         same("after", await ws.recv())
 
 
 async def pinged():
     async with connect("/pings") as ws:
-        same("three pongs", await asyncio.wait_for(ws.recv(), 10))
+        same("three pongs", await asyncio.wait_for(ws.recv(), 60))
 
 
 async def close():
@@ -143,5 +143,5 @@ scenarios = [echo, fragments, burst, large, many, ping, pinged, close, bye, too_
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in scenarios}[sys.argv[2]]
-    asyncio.run(asyncio.wait_for(chosen(), 30))
+    asyncio.run(asyncio.wait_for(chosen(), 60))
     print("ok")

@@ -21,7 +21,7 @@ while True:
     if data.startswith(b"call "):
         _, port, text = data.split(b" ", 2)
         with socket.socket(family, socket.SOCK_DGRAM) as caller:
-            caller.settimeout(20)
+            caller.settimeout(60)
             caller.sendto(text, (host, int(port)))
             data = caller.recv(65535)
     server.sendto(data, peer)
