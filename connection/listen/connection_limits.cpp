@@ -63,6 +63,11 @@ ConnectionLimits& ConnectionLimits::of(Worker& worker) {
   return static_cast<ConnectionLimits&>(worker.limits());
 }
 
+ConnectionLimits::Bursts& ConnectionLimits::burstsOf(const TcpConnection& connection) {
+  static thread_local Bursts ofThread;
+  return connection.worker != nullptr ? of(*connection.worker).bursts_ : ofThread;
+}
+
 std::uint64_t ConnectionLimits::now() const noexcept {
   return uv_now(loop_.uvLoop());
 }

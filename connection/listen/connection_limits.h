@@ -11,6 +11,7 @@
 #include "../../core/fwd.h"
 #include "../../core/listener.h"
 #include "../../core/loop_timer.h"
+#include "../burst_log.h"
 
 namespace Workerman::Connection::detail {
 
@@ -53,6 +54,13 @@ class ConnectionLimits final : public Workerman::detail::ConnectionLimitsBase {
   /// `acceptedAt`: when its socket was accepted, by now().
   void started(const TcpConnection& connection, std::uint64_t acceptedAt);
   void ended(const TcpConnection& connection) noexcept override;
+  /// What the peers of one worker can cause as often as they like.
+  struct Bursts {
+    BurstLog badPackages;
+    BurstLog unsent;
+  };
+  /// Those of the worker that accepted `connection`, or of this thread where none did.
+  static Bursts& burstsOf(const TcpConnection& connection);
   /// A client's TLS handshake has failed: logged, but for those that follow soon.
   void tlsFailed(const TcpConnection& connection, std::string_view cause);
 
@@ -76,6 +84,7 @@ class ConnectionLimits final : public Workerman::detail::ConnectionLimitsBase {
   EventLoop& loop_;
   Burst refusals_;
   Burst tlsFailures_;
+  Bursts bursts_;
   bool countsAddresses_ = false;
   std::unordered_map<std::string, std::uint32_t> perAddress_;
   /// Connections whose handshake was not done when last looked at, by age.

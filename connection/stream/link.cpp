@@ -8,10 +8,9 @@
 
 #include "../../core/event_loop.h"
 #include "../../core/exceptions.h"
-#include "../../core/log.h"
 #include "../../core/runtime.h"
 #include "../../core/worker.h"
-#include "../burst_log.h"
+#include "../listen/connection_limits.h"
 #include "connection_table.h"
 #include "link_inline.h"
 #include "loop_io.h"
@@ -242,12 +241,12 @@ void Link::limitClosing() {
 }
 
 void Link::closingOverdue() {
-  static thread_local BurstLog log;
   if (bytesTaken() > rare().takenAtLook) return limitClosing();
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%g", static_cast<double>(connection().closeTimeout));
-  log.tell("closed " + connection().getRemoteAddress() + " with " + std::to_string(unsentBytes()) +
-           " bytes unsent: it has taken none for " + seconds + " seconds (closeTimeout)");
+  ConnectionLimits::burstsOf(connection())
+      .unsent.tell("closed " + connection().getRemoteAddress() + " with " + std::to_string(unsentBytes()) +
+                   " bytes unsent: it has taken none for " + seconds + " seconds (closeTimeout)");
   destroyBecause("the peer took nothing of what was sent before the close");
 }
 

@@ -6,7 +6,7 @@
 
 #include "../../core/event_loop.h"
 #include "../../core/exceptions.h"
-#include "../burst_log.h"
+#include "../listen/connection_limits.h"
 #include "link_inline.h"
 #include "loop_io.h"
 #include "rare.h"
@@ -29,11 +29,6 @@ constexpr std::int64_t kTurnNanoseconds = 1'000'000;
 
 std::int64_t nowNanoseconds() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
-}
-
-BurstLog& badPackages() {
-  static thread_local BurstLog log;
-  return log;
 }
 
 }  // namespace
@@ -328,8 +323,10 @@ void Link::refusePackage(std::string_view why) noexcept {
   const TcpConnectionPtr pin = self_;
   try {
     const Protocol* const spoken = connection().protocol.get();
-    badPackages().tell("Protocol " + (spoken != nullptr ? spoken->name() : std::string("tcp")) +
-                       " Error package from " + connection().getRemoteAddress() + ". " + std::string(why));
+    ConnectionLimits::burstsOf(connection())
+        .badPackages.tell("Protocol " + (spoken != nullptr ? spoken->name() : std::string("tcp")) +
+                          " Error package. " + std::string(why) + "; the connection of " +
+                          connection().getRemoteAddress());
   } catch (const std::bad_alloc&) {
     // It is refused all the same.
   }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "connection/stream/link_inline.h"
 #include "core/runtime.h"
 #include "support/captured_stderr.h"
 #include "support/certificates.h"
@@ -15,6 +16,7 @@
 using namespace Workerman;
 using namespace Workerman::Connection;
 using namespace testing;
+using Workerman::Connection::detail::Link;
 using Workerman::detail::Runtime;
 
 namespace {
@@ -266,7 +268,7 @@ TEST_CASE("finishing: a paused websocket is told 1001 in time") {
   scene.worker->onMessage = [](auto connection) { connection->pauseRecv(); };
   WirePeer peer = scene.open();
   peer.offer(text("pause").bytes(Role::Client));
-  CHECK(scene.until([&] { return (*scene.worker->connections.begin()).second->isPaused(); }));
+  CHECK(scene.until([&] { return Link::of(*(*scene.worker->connections.begin()).second).isPaused(); }));
   scene.finish();
   CHECK(scene.closes(peer));
   CHECK(peer.words == Words{kGoingAway});

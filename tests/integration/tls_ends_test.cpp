@@ -217,12 +217,10 @@ TEST_CASE_FIXTURE(Ends, "tls: byte by byte in both directions, handshake, data a
     client.record(*connection);
     connection->connect();
     connection->send("drop by drop");
-    REQUIRE(runUntil(
-        [&] {
-          for (int i = 0; i < 50; ++i) relay.move(1), turn();
-          return client.has("message:");
-        },
-        20));
+    REQUIRE(runUntil([&] {
+      for (int i = 0; i < 50; ++i) relay.move(1), turn();
+      return client.has("message:");
+    }));
     CHECK(client.text == "connect message:drop by drop ");
     connection->close();
     CHECK(runUntil([&] { return relay.move(1), server.has("close"); }));
@@ -274,19 +272,17 @@ TEST_CASE_FIXTURE(Ends, "tls: a peer that asks for new keys without end and read
   ::setsockopt(peer.socket.fd(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   std::size_t most = 0;
   std::string rest;
-  CHECK(runUntil(
-      [&] {
-        for (int i = 0; i < 200 && rest.size() < 65536; ++i) {
-          SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED);
-          SSL_do_handshake(peer.ssl);
-          rest += peer.takeOutput();
-        }
-        const ssize_t sent = ::send(peer.socket.fd(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent > 0) rest.erase(0, static_cast<std::size_t>(sent));
-        most = std::max(most, accepted->getSendBufferQueueSize());
-        return server.has("close");
-      },
-      40));
+  CHECK(runUntil([&] {
+    for (int i = 0; i < 200 && rest.size() < 65536; ++i) {
+      SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED);
+      SSL_do_handshake(peer.ssl);
+      rest += peer.takeOutput();
+    }
+    const ssize_t sent = ::send(peer.socket.fd(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) rest.erase(0, static_cast<std::size_t>(sent));
+    most = std::max(most, accepted->getSendBufferQueueSize());
+    return server.has("close");
+  }));
   CHECK(server.text == "connect error:3 close ");
   CHECK(most > 200'000);
   CHECK(most < 400'000);

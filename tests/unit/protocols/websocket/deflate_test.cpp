@@ -63,6 +63,8 @@ std::string inflated(Inflater& inflater, std::string_view message, std::size_t l
       return "(too long)";
     case Inflated::BadData:
       return "(bad data)";
+    case Inflated::Unfinished:
+      return "(unfinished)";
     case Inflated::BadText:
       break;
   }

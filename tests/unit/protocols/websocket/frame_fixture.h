@@ -74,7 +74,8 @@ class Receiver {
       std::vector<char> exact(buffer_.begin() + static_cast<std::ptrdiff_t>(at), buffer_.end());
       const Step step = reader.next(exact.data(), exact.size(), limit_);
       const bool more = step.kind == Step::Kind::NeedMore;
-      if (!more)
+      // A fragment is only a chance to let others have their turn.
+      if (!more && step.kind != Step::Kind::Fragment)
         events.push_back({step.kind, std::string(step.payload), step.text, step.compressed, step.code});
       // What was unmasked stays unmasked.
       std::copy(exact.begin(), exact.end(), buffer_.begin() + static_cast<std::ptrdiff_t>(at));
