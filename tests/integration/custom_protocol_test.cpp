@@ -300,16 +300,42 @@ TEST_CASE("custom protocol: exceptions of decode and encode go to errorHandler; 
   CHECK(errors == std::vector<std::string>{"no such thing", "cannot say that"});
 }
 
-TEST_CASE("custom protocol: without errorHandler a throwing decode stops all with 250") {
+TEST_CASE("custom protocol: without errorHandler a throwing decode ends its connection, and nobody else's") {
   CapturedStderr output;
-  addAll();
-  Worker worker("Naughty://127.0.0.1:0");
-  Worker::embed();
-  auto client = std::make_shared<AsyncTcpConnection>(testing::addressOf(worker, "tcp"));
-  client->send("decode throws");
-  client->connect();
-  CHECK(Worker::runLoop() == 250);
-  CHECK(output.text().find("std::out_of_range: no such thing") != std::string::npos);
+  Pair pair("Naughty");
+  int closed = 0;
+  std::string answered;
+  pair.worker->onMessage = [](auto connection, auto data) { connection->send(data); };
+  pair.worker->onClose = [&](auto) { ++closed; };
+  pair.client->connect();
+  pair.client->send("decode throws");
+  pair.fixture.runUntil([&] { return closed == 1; });
+  const std::string line =
+      "Protocol Naughty Error package. std::out_of_range: no such thing; the connection of 127.0.0.1:";
+  CHECK_MESSAGE(output.text().find(line) != std::string::npos, output.text());
+  auto another = std::make_shared<AsyncTcpConnection>(addressOf(*pair.worker, "tcp"));
+  another->onMessage = [&](auto, auto data) { answered += data; };
+  another->connect();
+  another->send("hello");
+  pair.fixture.runUntil([&] { return !answered.empty(); });
+  CHECK(Worker::isRunning());
+}
+
+TEST_CASE("custom protocol: bad packages of many connections are one line") {
+  CapturedStderr output;
+  Pair pair("Naughty");
+  int closed = 0;
+  pair.worker->onClose = [&](auto) { ++closed; };
+  std::vector<AsyncTcpConnectionPtr> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_shared<AsyncTcpConnection>(addressOf(*pair.worker, "tcp")));
+    clients.back()->connect();
+    clients.back()->send(i % 2 == 0 ? "negative" : "decode throws");
+  }
+  pair.fixture.runUntil([&] { return closed == 20; });
+  const std::string text = output.text();
+  REQUIRE(text.find("Error package") != std::string::npos);
+  CHECK(text.find("Error package") == text.rfind("Error package"));
 }
 
 TEST_CASE("custom protocol: hooks run after the user's callback; onConnect on an AsyncTcpConnection only") {
