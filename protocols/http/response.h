@@ -7,9 +7,12 @@
 #include <string_view>
 
 #include "../../connection/headers.h"
-#include "head_parser.h"
 
 namespace Workerman::Protocols::Http {
+
+namespace detail {
+struct ResponseHead;
+}
 
 /// An HTTP response: one to send, or the head that a client's websocket handshake received.
 ///
@@ -24,7 +27,7 @@ class Response {
   explicit Response(int status = 200, Connection::HeaderList headers = {}, std::string body = "");
 
   /// A response that was received: it prints as the status line and headers that came, and the empty line.
-  [[nodiscard]] static Response fromHead(detail::ResponseHead head);
+  [[nodiscard]] static Response fromHead(const detail::ResponseHead& head);
 
   /// Sets a header, in place of any of that name.
   Response& header(std::string_view name, std::string_view value);

@@ -100,20 +100,21 @@ bool WebsocketClient::upgrade(TcpConnection& connection, WebsocketSession& mine,
     connection.lost("bad websocket handshake: " + std::string(rejected->cause));
     return false;
   }
-  auto& head = std::get<Http::detail::ResponseHead>(result);
+  const auto& head = *std::get_if<Http::detail::ResponseHead>(&result);
   if (const auto wrong = judge(head, connection, mine)) {
     connection.lost("bad websocket handshake: " + *wrong);
     return false;
   }
   input.consume(head.consumed);
-  if (const auto chosen = head.headers.get("Sec-WebSocket-Protocol"))
+  if (const auto chosen = head.headers.get(Http::detail::FieldName::SecWebSocketProtocol))
     connection.websocketServerProtocol = *chosen;
+  std::optional<Http::Response> response;
+  if (connection.onWebSocketConnect) response = Http::Response::fromHead(head);
   connection.protocolReady();
   const bool wasFull = mine.pendingBytes() >= connection.maxSendBufferSize;
   mine.open();
   if (find(connection) != &mine) return false;  // sending what waited has found the socket dead
-  const auto response = Http::Response::fromHead(std::move(head));
-  connection.emit(connection.onWebSocketConnect, Message::of(response));
+  if (response) connection.emit(connection.onWebSocketConnect, Message::of(*response));
   // Differs from Workerman: who was told of a full buffer before the upgrade hears that it is empty.
   if (wasFull && find(connection) == &mine && connection.bufferIsEmpty())
     connection.emit(connection.onBufferDrain);

@@ -18,7 +18,7 @@ namespace Workerman::Protocols::detail {
 [[nodiscard]] std::string acceptFor(std::string_view key);
 
 /// Whether a comma-separated header value (all fields of that name together) has this token, without case.
-[[nodiscard]] bool headerHasToken(const Connection::HeaderList& headers, std::string_view name,
+[[nodiscard]] bool headerHasToken(const Http::detail::FieldList& headers, Http::detail::FieldName name,
                                   std::string_view token) noexcept;
 
 // -- client -------------------------------------------------------------------
@@ -62,7 +62,7 @@ struct HandshakeRequest {
 struct RequestCheck {
   int status = 0;          ///< 0, 400, 405 or 426
   const char* cause = "";  ///< static text
-  std::string key;
+  std::string_view key{};  ///< in the head
   [[nodiscard]] bool ok() const noexcept { return status == 0; }
 };
 

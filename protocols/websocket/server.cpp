@@ -35,11 +35,11 @@ class ServerSession final : public WebsocketSession {
 namespace {
 
 /// Compression, if both sides want it.
-std::optional<AcceptedDeflate> acceptOffer(const TcpConnection& connection, const Http::Request& request) {
+std::optional<AcceptedDeflate> acceptOffer(const TcpConnection& connection,
+                                           const Http::detail::FieldList& headers) {
   if (!connection.websocketDeflate && !connection.websocketType.isDeflate()) return std::nullopt;
   // checkRequest() has refused what cannot be parsed.
-  return acceptDeflate(parseExtensions(request.header()).value_or(std::vector<Extension>()),
-                       Websocket::deflate);
+  return acceptDeflate(parseExtensions(headers).value_or(std::vector<Extension>()), Websocket::deflate);
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ void WebsocketServer::receive(TcpConnection& connection, Input& input) const {
 
 /// Reads and answers the request. True: frames may follow in the same input.
 bool WebsocketServer::upgrade(TcpConnection& connection, ServerSession& mine, Input& input) const {
-  auto result = Http::detail::parseRequestHead(input.view(), {}, mine.opening().scanned);
+  auto result = Http::detail::parseRequestHead(input.view(), {}, mine.scanned());
   if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
     mine.opening().scanned = incomplete->scanned;
     return false;
@@ -69,36 +69,42 @@ bool WebsocketServer::upgrade(TcpConnection& connection, ServerSession& mine, In
     refuse(connection, rejected->status, rejected->cause);
     return false;
   }
-  auto& head = std::get<Http::detail::RequestHead>(result);
+  const auto& head = *std::get_if<Http::detail::RequestHead>(&result);
   const RequestCheck check = checkRequest(head);
   if (!check.ok()) {
     refuse(connection, check.status, check.cause);
     return false;
   }
-  std::string raw(input.data(), head.consumed - 4);
   input.consume(head.consumed);
-  Http::Request request(std::move(head), std::move(raw));
+  // Nothing runs between here and the answer that could change the bytes of the head.
+  if (!connection.onWebSocketConnect && !connection.onWebSocketConnected)
+    return accept(connection, mine, head) && connection.mayReceive(input);
+  Http::Request request(head);
   request.connection = input.connection();
-  if (!answer(connection, mine, request, check.key)) return false;
+  if (!decide(connection, mine, request) || !accept(connection, mine, request.head())) return false;
   connection.emit(connection.onWebSocketConnected, Message::of(request));
   request.connection = nullptr;
   return connection.mayReceive(input);
 }
 
-/// Lets the application decide, then accepts. False: refused or closed.
-bool WebsocketServer::answer(TcpConnection& connection, ServerSession& mine, Http::Request& request,
-                             const std::string& key) const {
+/// Lets the application decide. False: refused or closed.
+bool WebsocketServer::decide(TcpConnection& connection, ServerSession& mine, Http::Request& request) const {
   mine.isAnswering = true;
   connection.emit(connection.onWebSocketConnect, Message::of(request));
   mine.isAnswering = false;
-  const bool isUp =
-      connection.getStatus() == TcpConnection::STATUS_ESTABLISHED && connection.stateOf(*this) == &mine;
-  if (!isUp || mine.isRefused) return false;
+  return connection.getStatus() == TcpConnection::STATUS_ESTABLISHED && connection.stateOf(*this) == &mine &&
+         !mine.isRefused;
+}
+
+/// Answers a request that checkRequest() has passed. False: the connection is gone.
+bool WebsocketServer::accept(TcpConnection& connection, ServerSession& mine,
+                             const Http::detail::RequestHead& head) const {
   try {
-    const auto deflate = acceptOffer(connection, request);
-    connection.transmitControl(buildAccept(key, connection.websocketServerProtocol, connection.headers,
-                                           deflate ? deflate->answer : std::string_view()),
-                               {});
+    const auto deflate = acceptOffer(connection, head.headers);
+    const std::string answer = buildAccept(*head.headers.get(Http::detail::FieldName::SecWebSocketKey),
+                                           connection.websocketServerProtocol, connection.headers,
+                                           deflate ? deflate->answer : std::string_view());
+    connection.transmitControl(answer, {});
     if (deflate) mine.agreeOnCompression(deflate->agreed);
   } catch (const std::invalid_argument& e) {
     refuse(connection, 500, "the server's answer could not be made");

@@ -6,7 +6,10 @@
 
 namespace Workerman::Protocols::Http {
 class Request;
+namespace detail {
+struct RequestHead;
 }
+}  // namespace Workerman::Protocols::Http
 
 namespace Workerman::Protocols::detail {
 
@@ -27,8 +30,9 @@ class WebsocketServer final : public WebsocketProtocol {
  private:
   std::unique_ptr<WebsocketSession> makeSession(Connection::TcpConnection& connection) const override;
   bool upgrade(Connection::TcpConnection& connection, ServerSession& session, Connection::Input& input) const;
-  bool answer(Connection::TcpConnection& connection, ServerSession& session, Http::Request& request,
-              const std::string& key) const;
+  bool decide(Connection::TcpConnection& connection, ServerSession& session, Http::Request& request) const;
+  bool accept(Connection::TcpConnection& connection, ServerSession& session,
+              const Http::detail::RequestHead& head) const;
   void refuse(Connection::TcpConnection& connection, int status, std::string_view cause) const;
 };
 

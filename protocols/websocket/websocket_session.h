@@ -86,6 +86,7 @@ class WebsocketSession : public Connection::ProtocolState {
     if (!opening_) opening_ = std::make_unique<Opening>();
     return *opening_;
   }
+  std::size_t scanned() const noexcept { return opening_ ? opening_->scanned : 0; }
 
  private:
   Connection::SendResult sendFrame(std::string_view payload, Opcode opcode, bool isCompressed);

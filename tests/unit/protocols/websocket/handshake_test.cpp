@@ -7,11 +7,12 @@
 #include <string>
 #include <variant>
 
+#include "support/heads.h"
+
 using namespace Workerman::Protocols::detail;
 using namespace std::string_literals;
 using Workerman::Connection::HeaderList;
-using Workerman::Protocols::Http::detail::parseRequestHead;
-using Workerman::Protocols::Http::detail::parseResponseHead;
+using Workerman::Protocols::Http::detail::FieldName;
 using Workerman::Protocols::Http::detail::RequestHead;
 using Workerman::Protocols::Http::detail::ResponseHead;
 
@@ -30,17 +31,14 @@ HandshakeRequest plain() {
 }
 
 RequestHead readRequest(const std::string& bytes) {
-  return std::get<RequestHead>(parseRequestHead(bytes));
+  return testing::requestHead(bytes);
 }
 
 /// The answer to kKey with these headers.
-ResponseHead answer(HeaderList headers, int status = 101, std::string reason = "Switching Protocols") {
-  ResponseHead head;
-  head.version = "1.1";
-  head.status = status;
-  head.reason = std::move(reason);
-  head.headers = std::move(headers);
-  return head;
+ResponseHead answer(const HeaderList& headers, int status = 101,
+                    const std::string& reason = "Switching Protocols", const std::string& version = "1.1") {
+  return testing::responseHead(
+      testing::headText("HTTP/" + version + " " + std::to_string(status) + " " + reason, headers));
 }
 
 HeaderList good() {
@@ -57,13 +55,9 @@ HeaderList without(HeaderList headers, std::string_view name) {
   return headers;
 }
 
-RequestHead asked(HeaderList headers, std::string method = "GET", std::string version = "1.1") {
-  RequestHead head;
-  head.method = std::move(method);
-  head.target = "/";
-  head.version = std::move(version);
-  head.headers = std::move(headers);
-  return head;
+RequestHead asked(const HeaderList& headers, const std::string& method = "GET",
+                  const std::string& version = "1.1") {
+  return testing::requestHead(testing::headText(method + " / HTTP/" + version, headers));
 }
 
 HeaderList goodRequest() {
@@ -163,7 +157,7 @@ TEST_CASE("handshake: our own server accepts our own request") {
   const RequestCheck check = checkRequest(readRequest(buildRequest(plain())));
   CHECK(check.ok());
   CHECK(check.key == kKey);
-  const auto head = std::get<ResponseHead>(parseResponseHead(buildAccept(check.key, "chat", {{"X", "y"}})));
+  const auto head = testing::responseHead(buildAccept(check.key, "chat", {{"X", "y"}}));
   CHECK_FALSE(checkResponse(head, kKey, "chat"));
   CHECK(head.headers.get("X") == "y");
 }
@@ -257,8 +251,7 @@ TEST_CASE("handshake: each way an answer can be wrong has its own message") {
   twoProtocols.add("Sec-WebSocket-Protocol", "chat");
   HeaderList twoExtensions = with(good(), "Sec-WebSocket-Extensions", "known");
   twoExtensions.add("Sec-WebSocket-Extensions", "known");
-  ResponseHead old = answer(good());
-  old.version = "1.0";
+  const ResponseHead old = answer(good(), 101, "Switching Protocols", "1.0");
   const Case cases[] = {
       {answer({}, 200, "OK"), "server answered 200 OK instead of switching to websocket"},
       {answer({{"Location", "http://b/"}}, 301, "Moved Permanently"),
@@ -377,15 +370,13 @@ TEST_CASE("handshake: refusals close, and say what would be accepted") {
   CHECK(buildRefusal(403, {}, "no") ==
         "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/html;charset=utf-8\r\n"
         "Content-Length: 2\r\n\r\nno");
-  const auto headersOf = [](int status) {
-    return std::get<ResponseHead>(parseResponseHead(buildRefusal(status))).headers;
-  };
+  const auto headersOf = [](int status) { return testing::responseHead(buildRefusal(status)).headers; };
   CHECK(headersOf(405).get("Allow") == "GET");
   CHECK(headersOf(426).get("Upgrade") == "websocket");
   CHECK(headersOf(426).get("Sec-WebSocket-Version") == "13");
-  CHECK(headerHasToken(headersOf(426), "Connection", "Upgrade"));
+  CHECK(headerHasToken(headersOf(426), FieldName::Connection, "Upgrade"));
   for (const int status : {400, 403, 405, 426, 503})
-    CHECK(headerHasToken(headersOf(status), "Connection", "close"));
+    CHECK(headerHasToken(headersOf(status), FieldName::Connection, "close"));
 }
 
 TEST_CASE("handshake: tokens of comma-separated headers") {
@@ -403,5 +394,7 @@ TEST_CASE("handshake: tokens of comma-separated headers") {
       {{{"Connection", ",,,"}}, false},
       {{{"Other", "upgrade"}}, false},
   };
-  for (const Case& one : cases) CHECK(headerHasToken(one.headers, "Connection", "Upgrade") == one.expected);
+  for (const Case& one : cases) {
+    CHECK(headerHasToken(testing::fieldList(one.headers), FieldName::Connection, "Upgrade") == one.expected);
+  }
 }
