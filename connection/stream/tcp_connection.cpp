@@ -55,11 +55,11 @@ TcpConnection::~TcpConnection() {
   --statistics.connection_count;
 }
 
-TcpConnectionPtr TcpConnection::accepted(EventLoop& loop, int fd, std::string remoteAddress,
+TcpConnectionPtr TcpConnection::accepted(EventLoop& loop, int fd, detail::PeerAddress peer,
                                          std::unique_ptr<detail::TlsStream> tls) {
   struct Accepted final : TcpConnection {};
   const auto connection = std::make_shared<Accepted>();
-  connection->remoteAddress_ = remoteAddress;
+  connection->remoteAddress_ = std::move(peer);
   connection->adoptSocket(loop, fd);
   connection->holdSelf();
   if (tls) {
@@ -120,8 +120,11 @@ void TcpConnection::setProtocolState(std::unique_ptr<ProtocolState> state) {
   LoopIo::ofThisThread().bury(eventLoop, std::exchange(protocolState_, std::move(state)));
 }
 
-std::string TcpConnection::describeError(int error) {
-  return std::system_category().message(error);
+const std::string& TcpConnection::describeError(int error) {
+  thread_local std::map<int, std::string> known;
+  const auto found = known.find(error);
+  if (found != known.end()) return found->second;
+  return known.emplace(error, std::system_category().message(error)).first->second;
 }
 
 void TcpConnection::handleException() noexcept {

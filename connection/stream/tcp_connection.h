@@ -18,6 +18,7 @@
 #include "../connection_interface.h"
 #include "../context.h"
 #include "../headers.h"
+#include "../names/peer_address.h"
 #include "../protocol.h"
 #include "../ssl_info.h"
 #include "../websocket_type.h"
@@ -270,7 +271,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
 
   /// Takes a socket that a listener accepted (internal); `tls`: what it speaks
   /// with the client, null for none.
-  static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress,
+  static TcpConnectionPtr accepted(EventLoop& loop, int fd, detail::PeerAddress peer,
                                    std::unique_ptr<detail::TlsStream> tls = nullptr);
   /// Starts receiving, after the worker has set it up (internal).
   void startAccepted();
@@ -328,12 +329,15 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   virtual bool startsAnew() { return false; }
   /// Hook: its onClose has run, and nothing has begun since.
   virtual bool isCloseTold() const noexcept { return false; }
-  static std::string describeError(int error);
+  /// Hook: what getRemoteAddress() says while there is no peer.
+  virtual std::string targetAddress() const { return {}; }
+  /// Made once for each thread and error, as nearly always nobody asks for it.
+  static const std::string& describeError(int error);
 
   int status_ = STATUS_ESTABLISHED;
   int fd_ = -1;
   bool isDestroying_ = false;
-  CompactText remoteAddress_;
+  detail::PeerAddress remoteAddress_;
   /// What waits for the socket; with TLS it is encrypted, and what waits to be is in tls_->waiting, which
   /// then is empty once this is (but during the handshake).
   detail::ByteQueue sendQueue_;

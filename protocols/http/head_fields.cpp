@@ -9,10 +9,14 @@ namespace {
 /// Room for the fields of an ordinary request in the first allocation.
 constexpr std::size_t kUsual = 16;
 
-/// Eight letters at a time, all made small. What else the bit turns into a letter or a hyphen is no token's.
+constexpr std::size_t kWord = sizeof(std::uint64_t);
+
+/// Up to eight letters at a time, all made small. What else the bit turns into a letter or a hyphen is no
+/// token's.
+template <std::size_t Size = kWord>
 inline std::uint64_t folded(const char* text) noexcept {
   std::uint64_t word = 0;
-  std::memcpy(&word, text, sizeof word);
+  std::memcpy(&word, text, Size);
   return word | 0x2020202020202020;
 }
 
@@ -20,9 +24,8 @@ inline std::uint64_t folded(const char* text) noexcept {
 template <std::size_t Size>
 inline bool isName(std::string_view name, const char (&lower)[Size]) noexcept {
   constexpr std::size_t kLength = Size - 1;
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
   if constexpr (kLength < kWord) {
-    return Connection::equalNoCase(name, lower);
+    return folded<kLength>(name.data()) == folded<kLength>(lower);
   } else {
     for (std::size_t at = 0; at + kWord <= kLength; at += kWord) {
       if (folded(name.data() + at) != folded(lower + at)) return false;

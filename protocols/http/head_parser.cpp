@@ -24,20 +24,28 @@ bool allDigits(std::string_view text) {
   return !text.empty() && allOf(text, kDigit);
 }
 
+/// Whether eight characters may have one that no value may hold; never no if they have.
+inline bool seemsUnclean(const char* text) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  std::uint64_t word = 0;
+  std::memcpy(&word, text, sizeof word);
+  // The top bit of each byte: whether it is below the space, or DEL.
+  const std::uint64_t isLow = (word - kEach * 0x20) & ~word;
+  const std::uint64_t noDel = word ^ kEach * 0x7F;
+  const std::uint64_t isDel = (noDel - kEach) & ~noDel;
+  return ((isLow | isDel) & kEach * 0x80) != 0;
+}
+
 /// Whether a value has none of the characters that it may not hold: CR and NUL are the dangerous ones.
 bool isCleanValue(std::string_view value) {
-  constexpr std::uint64_t kEach = 0x0101010101010101;
-  while (value.size() >= sizeof(std::uint64_t)) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, value.data(), sizeof word);
-    // The top bit of each byte: whether it is below the space, or DEL.
-    const std::uint64_t isLow = (word - kEach * 0x20) & ~word;
-    const std::uint64_t noDel = word ^ kEach * 0x7F;
-    const std::uint64_t isDel = (noDel - kEach) & ~noDel;
-    if (((isLow | isDel) & kEach * 0x80) != 0) break;
-    value.remove_prefix(sizeof word);
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  bool isSuspect = value.size() < kWord;
+  if (!isSuspect) {
+    for (std::size_t at = 0; at + kWord <= value.size(); at += kWord) isSuspect |= seemsUnclean(&value[at]);
+    // The last eight, some of them for the second time.
+    isSuspect |= seemsUnclean(&value[value.size() - kWord]);
   }
-  return std::none_of(value.begin(), value.end(), isForbiddenInValue);
+  return !isSuspect || std::none_of(value.begin(), value.end(), isForbiddenInValue);
 }
 
 // -- where the head ends --------------------------------------------------------
