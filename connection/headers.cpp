@@ -100,7 +100,7 @@ bool isSafeHeaderName(std::string_view name) noexcept {
 }
 
 bool isSafeHeaderValue(std::string_view value) noexcept {
-  return value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+  return std::none_of(value.begin(), value.end(), detail::isForbiddenInValue);
 }
 
 }  // namespace Workerman::Connection

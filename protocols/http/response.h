@@ -17,7 +17,8 @@ struct ResponseHead;
 /// An HTTP response: one to send, or the head that a client's websocket handshake received.
 ///
 /// The setters return the response itself, so that calls can be chained. A header whose name or value could
-/// split the response (CR, LF or NUL, or a name that is not a token) is kept out of what is printed and sent.
+/// split the response (control characters, or a name that is not a token) is kept out of what is printed and
+/// sent.
 /// @see Workerman manual: http/response
 class Response {
  public:

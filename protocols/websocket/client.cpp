@@ -20,6 +20,9 @@ using Connection::TcpConnection;
 
 namespace {
 
+/// Interim answers that are skipped; together with the one that counts they have to fit the limits of a head.
+constexpr unsigned kMostInterim = 32;
+
 bool wantsDeflate(const TcpConnection& connection) {
   return connection.websocketDeflate || connection.websocketType.isDeflate();
 }
@@ -89,18 +92,39 @@ void WebsocketClient::receive(TcpConnection& connection, Input& input) const {
   mine.receive(input);
 }
 
+/// Reads the head that counts off the input, past interim answers; null: it is not there yet, or `connection`
+/// is lost.
+std::optional<Http::detail::ResponseHead> WebsocketClient::readAnswer(TcpConnection& connection,
+                                                                      WebsocketSession& mine,
+                                                                      Input& input) const {
+  const auto bad = [&connection](std::string_view cause) {
+    connection.lost("bad websocket handshake: " + std::string(cause));
+    return std::nullopt;
+  };
+  auto& opening = mine.opening();
+  for (;;) {
+    Http::detail::HeadLimits limits;
+    limits.maxBytes -= opening.interimBytes;
+    auto result = Http::detail::parseResponseHead(input.view(), limits, opening.scanned);
+    if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
+      opening.scanned = incomplete->scanned;
+      return std::nullopt;
+    }
+    if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) return bad(rejected->cause);
+    auto& head = *std::get_if<Http::detail::ResponseHead>(&result);
+    if (!isInterim(head.status)) return std::move(head);
+    if (++opening.interim > kMostInterim) return bad("too many interim answers");
+    opening.interimBytes += head.consumed;
+    opening.scanned = 0;
+    input.consume(head.consumed);
+  }
+}
+
 /// Reads the server's answer. True: frames may follow in the same input.
 bool WebsocketClient::upgrade(TcpConnection& connection, WebsocketSession& mine, Input& input) const {
-  auto result = Http::detail::parseResponseHead(input.view(), {}, mine.opening().scanned);
-  if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
-    mine.opening().scanned = incomplete->scanned;
-    return false;
-  }
-  if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) {
-    connection.lost("bad websocket handshake: " + std::string(rejected->cause));
-    return false;
-  }
-  const auto& head = *std::get_if<Http::detail::ResponseHead>(&result);
+  const auto answer = readAnswer(connection, mine, input);
+  if (!answer) return false;
+  const Http::detail::ResponseHead& head = *answer;
   if (const auto wrong = judge(head, connection, mine)) {
     connection.lost("bad websocket handshake: " + *wrong);
     return false;

@@ -4,6 +4,10 @@
 
 #include "websocket_protocol.h"
 
+namespace Workerman::Protocols::Http::detail {
+struct ResponseHead;
+}
+
 namespace Workerman::Protocols::detail {
 
 /// @see RFC 6455 section 4.1
@@ -18,6 +22,9 @@ class WebsocketClient final : public WebsocketProtocol {
 
  private:
   std::unique_ptr<WebsocketSession> makeSession(Connection::TcpConnection& connection) const override;
+  std::optional<Http::detail::ResponseHead> readAnswer(Connection::TcpConnection& connection,
+                                                       WebsocketSession& session,
+                                                       Connection::Input& input) const;
   bool upgrade(Connection::TcpConnection& connection, WebsocketSession& session,
                Connection::Input& input) const;
 };

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "../../connection/characters.h"
 #include "../../core/base64.h"
 #include "../../core/random.h"
 #include "../http/response.h"
@@ -73,18 +74,20 @@ bool anyElement(std::string_view list, Visit visit) {
   throw std::invalid_argument("websocket handshake: " + cause);
 }
 
-void requireSafe(const char* what, std::string_view value) {
-  if (!Connection::isSafeHeaderValue(value)) refuse(std::string(what) + " contains CR, LF or NUL");
+void requireSafe(const std::string& what, std::string_view value) {
+  if (Connection::isSafeHeaderValue(value)) return;
+  const bool splits = value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+  refuse(what + (splits ? " contains CR, LF or NUL" : " contains a control character"));
 }
 
 /// The user's headers: safe, and none of those that the handshake sets itself.
 void requireUsable(const HeaderList& headers, std::initializer_list<std::string_view> reserved) {
   for (const auto& [name, value] : headers) {
     if (!Connection::isSafeHeaderName(name)) {
-      const bool splits = !Connection::isSafeHeaderValue(name);
-      refuse(splits ? "a header name contains CR, LF or NUL" : "\"" + name + "\" is not a header name");
+      requireSafe("a header name", name);
+      refuse("\"" + name + "\" is not a header name");
     }
-    if (!Connection::isSafeHeaderValue(value)) refuse("header " + name + " contains CR, LF or NUL");
+    if (!Connection::isSafeHeaderValue(value)) requireSafe("header " + name, value);
     for (const std::string_view taken : reserved) {
       if (equalNoCase(name, taken)) refuse("header " + name + " is set by the handshake itself");
     }
@@ -95,7 +98,8 @@ void appendField(std::string& out, std::string_view name, std::string_view value
   if (!value.empty()) out.append(name).append(": ").append(value).append("\r\n");
 }
 
-std::string hostField(const HandshakeRequest& request) {
+std::string hostField(const HandshakeRequest& request, const HeaderList& headers) {
+  if (const auto own = headers.get("Host")) return std::string(*own);
   if (request.host.empty()) return "localhost";
   const bool literal = request.host.find(':') != std::string_view::npos && request.host.front() != '[';
   std::string host = literal ? "[" + std::string(request.host) + "]" : std::string(request.host);
@@ -104,16 +108,47 @@ std::string hostField(const HandshakeRequest& request) {
   return host;
 }
 
+/// An origin has its names in punycode (RFC 6454 section 6.2).
+void requireAscii(const char* what, std::string_view value) {
+  const auto isForeign = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
+  if (std::any_of(value.begin(), value.end(), isForeign)) {
+    refuse(std::string(what) + " is not ASCII; an international name is written in punycode");
+  }
+}
+
+/// Whether what stands at `at` may stand there as it is: a % only in front of two hexadecimal digits.
+bool mayStand(std::string_view target, std::size_t at) noexcept {
+  using namespace Connection::detail;
+  if (target[at] != '%') return isOf(target[at], kTargetCharacter);
+  return at + 2 < target.size() && isOf(target[at + 1], kHexDigit) && isOf(target[at + 2], kHexDigit);
+}
+
+void appendTarget(std::string& out, std::string_view target) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  if (!target.starts_with('/')) out += '/';
+  for (std::size_t at = 0; at < target.size(); ++at) {
+    if (mayStand(target, at)) {
+      out += target[at];
+    } else {
+      const auto byte = static_cast<unsigned char>(target[at]);
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+}
+
 void requireUsable(const HandshakeRequest& request, const HeaderList& headers) {
   requireSafe("the host", request.host);
   requireSafe("the URI", request.target);
   requireSafe("the origin", request.origin);
   requireSafe("the sub-protocol", request.protocols);
   requireSafe("the extensions", request.extensions);
+  // Browsers encode a space; in an address that a program is given it is nearly always a slip.
   if (request.target.find_first_of(" \t") != std::string_view::npos) refuse("the URI contains white space");
   requireUsable(headers, {"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
                           kExtensionsHeader, "Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"});
   if (headers.count("Host") > 1) refuse("header Host is given twice");
+  requireAscii("the origin", request.origin);
+  requireAscii("header Origin", headers.get("Origin").value_or(""));
   if (!request.origin.empty() && headers.has("Origin")) refuse("the origin is given twice, also as a header");
   if (!request.protocols.empty() && headers.has(kProtocolHeader)) {
     refuse("the sub-protocol is given twice, also as a header");
@@ -154,6 +189,12 @@ std::optional<std::string> checkExtensions(const FieldList& headers, std::string
   return std::nullopt;
 }
 
+/// Anything in Expect but what HTTP knows. @see RFC 9110 section 10.1.1
+bool hasUnknownExpectation(const FieldList& headers) {
+  const auto isUnknown = [](std::string_view one) { return !equalNoCase(one, "100-continue"); };
+  return headers.any(FieldName::Expect, [&](std::string_view value) { return anyElement(value, isUnknown); });
+}
+
 /// Base64 of exactly sixteen bytes.
 bool isKey(std::string_view key) {
   const auto digit = [](char c) {
@@ -189,10 +230,11 @@ std::string buildRequest(const HandshakeRequest& request) {
   std::string out;
   out.reserve(kUsualRequest);
   out.append("GET ");
-  if (!request.target.starts_with('/')) out += '/';
-  out.append(request.target).append(" HTTP/1.1\r\n");
-  const auto userHost = headers.get("Host");
-  appendField(out, "Host", userHost ? std::string(*userHost) : hostField(request));
+  appendTarget(out, request.target);
+  out.append(" HTTP/1.1\r\n");
+  const std::string host = hostField(request, headers);
+  if (!Http::detail::isHostAndPort(host)) refuse("Host \"" + host + "\" is not a host and port");
+  appendField(out, "Host", host);
   appendField(out, "Connection", "Upgrade");
   appendField(out, "Upgrade", "websocket");
   appendField(out, "Origin", request.origin);
@@ -247,9 +289,14 @@ RequestCheck checkRequest(const RequestHead& head) {
     return {426, "Sec-WebSocket-Version is not 13", {}};
   if (!key) return {400, "no Sec-WebSocket-Key", {}};
   if (headers.count(FieldName::SecWebSocketKey) > 1) return {400, "more than one Sec-WebSocket-Key", {}};
+  if (hasUnknownExpectation(headers)) return {417, "an expectation other than 100-continue", {}};
   if (!isKey(*key)) return {400, "Sec-WebSocket-Key is not sixteen bytes in base64", {}};
   if (!parseExtensions(headers)) return {400, "Sec-WebSocket-Extensions is malformed", {}};
   return {0, "", *key};
+}
+
+bool expectsContinue(const RequestHead& head) noexcept {
+  return headerHasToken(head.headers, FieldName::Expect, "100-continue");
 }
 
 std::string buildAccept(std::string_view key, std::string_view protocol, const HeaderList& headers,

@@ -101,10 +101,12 @@ bool WebsocketServer::accept(TcpConnection& connection, ServerSession& mine,
                              const Http::detail::RequestHead& head) const {
   try {
     const auto deflate = acceptOffer(connection, head.headers);
+    constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    const std::string_view before = expectsContinue(head) ? kContinue : std::string_view();
     const std::string answer = buildAccept(*head.headers.get(Http::detail::FieldName::SecWebSocketKey),
                                            connection.websocketServerProtocol, connection.headers,
                                            deflate ? deflate->answer : std::string_view());
-    connection.transmitControl(answer, {});
+    connection.transmitControl(before, answer);
     if (deflate) mine.agreeOnCompression(deflate->agreed);
   } catch (const std::invalid_argument& e) {
     refuse(connection, 500, "the server's answer could not be made");

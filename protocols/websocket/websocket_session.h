@@ -81,6 +81,8 @@ class WebsocketSession : public Connection::ProtocolState {
   struct Opening {
     std::string key;          ///< a client's Sec-WebSocket-Key
     std::size_t scanned = 0;  ///< bytes of the head that have been looked at
+    unsigned interim = 0;     ///< interim answers (1xx) that a client has been sent, and their bytes
+    std::size_t interimBytes = 0;
   };
   Opening& opening() {
     if (!opening_) opening_ = std::make_unique<Opening>();
