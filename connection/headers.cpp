@@ -2,16 +2,13 @@
 
 #include <algorithm>
 
+#include "characters.h"
+
 namespace Workerman::Connection {
 namespace {
 
 constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-constexpr bool isTokenCharacter(char c) noexcept {
-  if ((c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z')) return true;
-  return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
 auto named(std::string_view name) {
@@ -89,12 +86,13 @@ bool operator==(const HeaderList& a, const HeaderList& b) noexcept {
 }
 
 bool equalNoCase(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+  if (a.size() != b.size()) return false;
+  return a == b ||
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool isToken(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), isTokenCharacter);
+  return !text.empty() && detail::allOf(text, detail::kTokenCharacter);
 }
 
 bool isSafeHeaderName(std::string_view name) noexcept {
@@ -102,7 +100,7 @@ bool isSafeHeaderName(std::string_view name) noexcept {
 }
 
 bool isSafeHeaderValue(std::string_view value) noexcept {
-  return value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+  return std::none_of(value.begin(), value.end(), detail::isForbiddenInValue);
 }
 
 }  // namespace Workerman::Connection

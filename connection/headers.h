@@ -84,7 +84,9 @@ class HeaderList {
 /// Whether `name` can be sent as a header name: a token.
 [[nodiscard]] bool isSafeHeaderName(std::string_view name) noexcept;
 
-/// Whether `value` can be sent as a header value: without CR, LF and NUL.
+/// Whether `value` can be sent as a header value: without control characters other than the tab. CR, LF and
+/// NUL are the dangerous ones; no other is allowed either, and strict peers, ours among them, refuse it.
+/// @see RFC 9110 section 5.5
 [[nodiscard]] bool isSafeHeaderValue(std::string_view value) noexcept;
 
 }  // namespace Workerman::Connection

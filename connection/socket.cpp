@@ -154,6 +154,16 @@ void SocketAddress::setPort(std::uint16_t port) noexcept {
   }
 }
 
+bool SocketAddress::isSameIp(const SocketAddress& other) const noexcept {
+  if (family() != other.family() || port() != other.port()) return false;
+  if (family() == AF_INET) return asIpv4(storage_).sin_addr.s_addr == asIpv4(other.storage_).sin_addr.s_addr;
+  if (family() != AF_INET6) return false;
+  const sockaddr_in6& mine = asIpv6(storage_);
+  const sockaddr_in6& theirs = asIpv6(other.storage_);
+  return std::memcmp(&mine.sin6_addr, &theirs.sin6_addr, sizeof mine.sin6_addr) == 0 &&
+         mine.sin6_scope_id == theirs.sin6_scope_id;
+}
+
 std::string SocketAddress::ip() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET) {
@@ -212,6 +222,7 @@ int bindTo(int fd, const SocketAddress& address) noexcept {
 
 int listenOn(const SocketAddress& address, const ListenOptions& options) noexcept {
   FileDescriptor fd(openSocket(address.family(), SOCK_STREAM));
+  if (fd && address.isIp()) setTcpOptions(fd.get());
   const bool isReady = fd && (!options.reusePort || setOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) == 0) &&
                        (!options.v6Only || address.family() != AF_INET6 ||
                         setOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, *options.v6Only ? 1 : 0) == 0) &&

@@ -66,6 +66,8 @@ class SocketAddress {
   /// 0 for anything but IP.
   std::uint16_t port() const noexcept;
   void setPort(std::uint16_t port) noexcept;
+  /// Whether both are the same IP address, zone and port.
+  bool isSameIp(const SocketAddress& other) const noexcept;
   /// `1.2.3.4`, `::1`, `fe80::1%eth0`; empty for unix.
   std::string ip() const;
   /// `1.2.3.4:80`, `[::1]:80`, the unix path; empty for an unnamed one.
@@ -92,7 +94,8 @@ struct ListenOptions {
   /// The system's default while not given; IPv6 only.
   std::optional<bool> v6Only{};
 };
-/// Opens, binds and listens.
+/// Opens, binds and listens. What is accepted from an IP socket has the options of setTcpOptions(): it takes
+/// them over from the one that listens.
 int listenOn(const SocketAddress& address, const ListenOptions& options) noexcept;
 /// The next connection of a listening socket, non-blocking and close-on-exec; `peer` may be null.
 int acceptFrom(int listener, SocketAddress* peer) noexcept;

@@ -87,6 +87,7 @@ FileDescriptor adopt(const Worker& worker, int fd, bool isUdp) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
   if (worker.reusePort || options.so_reuseport) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (isUdp && options.so_broadcast) ::setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+  if (!isUdp && localAddress(fd).isIp()) setTcpOptions(fd);
   if (!isUdp && options.backlog) ::listen(fd, *options.backlog);
   return FileDescriptor(fd);
 }
@@ -151,6 +152,7 @@ class WorkerSocket final : public OpenSocket {
   std::shared_ptr<TlsServer> tls;
   bool isUdp;
   bool anyPort = false;
+  bool isAdopted = false;
 
  private:
   std::string unixPath_;
@@ -204,6 +206,7 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
   auto opened = std::make_unique<WorkerSocket>(std::move(socket), ownFile, protocol, isUdp,
                                                isSecured ? tlsFor(worker, sibling) : nullptr);
   opened->anyPort = !address.isUnix && address.port == 0;
+  opened->isAdopted = !isNew;
   return opened;
 }
 
@@ -213,7 +216,7 @@ std::unique_ptr<Listener> makeListener(Worker& worker, EventLoop& loop, OpenSock
     return std::make_unique<UdpListener>(worker, loop, std::move(opened.descriptor), opened.protocol);
   }
   return std::make_unique<TcpListener>(worker, loop, std::move(opened.descriptor), opened.takeFile(),
-                                       opened.protocol, opened.tls);
+                                       opened.protocol, opened.tls, opened.isAdopted);
 }
 
 std::size_t heldConnections() noexcept {

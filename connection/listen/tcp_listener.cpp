@@ -26,13 +26,14 @@ constexpr double kRestSeconds = 0.1;
 }  // namespace
 
 TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
-                         const Protocol* protocol, std::shared_ptr<TlsServer> tls)
+                         const Protocol* protocol, std::shared_ptr<TlsServer> tls, bool isAdopted)
     : worker_(worker),
       loop_(loop),
       socket_(std::move(socket)),
       unixPath_(std::move(unixPath)),
       protocol_(protocol),
       tls_(std::move(tls)),
+      mayLackOptions_(isAdopted),
       rest_(loop) {
   if (worker.proxyProtocol)
     gate_ = std::make_unique<ProxyGate>(worker, loop, static_cast<ProxyGateClient&>(*this));
@@ -79,6 +80,7 @@ void TcpListener::acceptAll(const bool& isGone) {
     SocketAddress peer;
     FileDescriptor socket(acceptFrom(socket_.get(), &peer));
     if (socket) {
+      if (mayLackOptions_) setTcpOptions(socket.get());
       // What is refused is closed at once: the queue must not fill up with it.
       auto& limits = ConnectionLimits::of(worker_);
       if (gate_) {
@@ -89,6 +91,7 @@ void TcpListener::acceptAll(const bool& isGone) {
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       return restAWhile(errno);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      mayLackOptions_ = false;
       return;
     }
     // Anything else is about the one connection that is gone already.
@@ -119,11 +122,10 @@ void TcpListener::passed(FileDescriptor socket, const SocketAddress& peer, std::
 }
 
 void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) {
-  if (peer.isIp()) setTcpOptions(socket.get());
   TcpConnectionPtr connection;
   try {
     auto tls = tls_ ? std::make_unique<TlsStream>(tls_->context) : nullptr;
-    connection = TcpConnection::accepted(loop_, socket.get(), peer.text(), std::move(tls));
+    connection = TcpConnection::accepted(loop_, socket.get(), PeerAddress(peer), std::move(tls));
   } catch (const std::system_error& e) {
     return restAWhile(e.code().value());  // no room among what the system watches; the socket closes
   }

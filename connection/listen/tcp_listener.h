@@ -21,9 +21,9 @@ class TcpListener final : public Workerman::detail::Listener, private ProxyGateC
  public:
   /// Takes over a listening socket. `unixPath`: the file to remove at the end.
   /// @throws std::invalid_argument for an entry of Worker::trustedProxies.
-  /// `tls`: null for none.
+  /// `tls`: null for none. `isAdopted`: another process has opened the socket.
   TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
-              const Protocol* protocol, std::shared_ptr<TlsServer> tls);
+              const Protocol* protocol, std::shared_ptr<TlsServer> tls, bool isAdopted);
   ~TcpListener() override;
 
   void resume() override;
@@ -48,6 +48,8 @@ class TcpListener final : public Workerman::detail::Listener, private ProxyGateC
   std::string unixPath_;
   const Protocol* protocol_;
   std::shared_ptr<TlsServer> tls_;
+  /// What was connected before the socket was adopted has not taken over its options. Until it is accepted.
+  bool mayLackOptions_;
   Workerman::detail::PollHandle poll_;
   Workerman::detail::LoopTimer rest_;
   /// Of a worker with proxyProtocol.

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "../../core/base64.h"
+#include "../characters.h"
 #include "../names/address.h"
 
 namespace Workerman::Connection::detail {
@@ -27,11 +28,11 @@ constexpr std::size_t kLongestField = 255;
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 
 bool isControl(char c) noexcept {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  return isOf(c, kControlCharacter);
 }
 
 bool isDigit(char c) noexcept {
-  return c >= '0' && c <= '9';
+  return isOf(c, kDigit);
 }
 
 void requireField(std::string_view name, std::string_view value) {
@@ -47,6 +48,12 @@ void requireTarget(std::string_view host, std::uint16_t port) {
   requireField("the host", host);
   if (std::any_of(host.begin(), host.end(), [](char c) { return isControl(c) || c == ' '; })) {
     throw std::invalid_argument("proxy: the host holds a space or a control character");
+  }
+  in6_addr ignored{};
+  const bool isIpv6 = host.find(':') != std::string_view::npos &&
+                      ::inet_pton(AF_INET6, std::string(host).c_str(), &ignored) == 1;
+  if (!isIpv6 && !allOf(host, kHostCharacter)) {
+    throw std::invalid_argument("proxy: the host holds an illegal character");
   }
 }
 

@@ -59,7 +59,6 @@ AsyncTcpConnection::AsyncTcpConnection(std::string_view remoteAddress, SocketCon
   } else {
     transport = known->second;
   }
-  remoteAddress_ = address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, address_.port);
 }
 
 AsyncTcpConnection::~AsyncTcpConnection() = default;
@@ -67,6 +66,10 @@ AsyncTcpConnection::~AsyncTcpConnection() = default;
 std::uint16_t AsyncTcpConnection::targetPort() const {
   if (address_.port != 0) return address_.port;
   return transport == "ssl" ? 443 : 80;
+}
+
+std::string AsyncTcpConnection::targetAddress() const {
+  return address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
 }
 
 void AsyncTcpConnection::connect() {
@@ -158,7 +161,7 @@ void AsyncTcpConnection::beginConnecting() {
   life_.moveTo(Phase::Connecting);
   isReady_ = isCloseTold_ = false;
   startedAt_ = nowNanoseconds();
-  if (!address_.isUnix) remoteAddress_ = detail::formatAddress(address_.host, targetPort());
+  remoteAddress_ = {};
   connector_ = std::make_unique<detail::Connector>(*eventLoop, static_cast<detail::ConnectorClient&>(*this));
   if (connectTimeout > 0) startTimeLimit();
 }
@@ -190,9 +193,7 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
   std::unique_ptr<detail::TlsStream> tls;
   try {
     if (tlsContext_) {
-      std::string server =
-          address_.isUnix ? address_.unixPath : detail::formatAddress(address_.host, targetPort());
-      tls = std::make_unique<detail::TlsStream>(tlsContext_, address_.host, std::move(server));
+      tls = std::make_unique<detail::TlsStream>(tlsContext_, address_.host, targetAddress());
     }
     takeSocket(*eventLoop, socket.get());
     static_cast<void>(socket.release());
@@ -203,7 +204,7 @@ void AsyncTcpConnection::onConnected(detail::FileDescriptor socket, std::string 
     return failConnect(e.what());
   }
   try {
-    if (!address_.isUnix) remoteAddress_ = detail::peerAddress(descriptor()).text();
+    if (!address_.isUnix) remoteAddress_ = detail::PeerAddress(detail::peerAddress(descriptor()));
     if (openTransport()) return established(leftOver);
     if (isUp() && !leftOver.empty()) receive();
   } catch (...) {

@@ -113,7 +113,8 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
 
   /// The host as given, without brackets.
   std::string getRemoteHost() const { return address_.host; }
-  /// Path and query as given, "/" if there was none.
+  /// Path and query as given, "/" if there was none. A websocket's request has them percent-encoded where
+  /// RFC 3986 wants that.
   std::string getRemoteURI() const { return address_.target; }
   /// The port as given, else 443 for TLS and 80 for anything else.
   std::uint16_t targetPort() const;
@@ -129,6 +130,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   void secured() override;
   void handshakeFailed(std::string_view cause) override;
   bool isStillConnecting() const noexcept override { return !isReady_; }
+  std::string targetAddress() const override;
 
   void prepareTls();
   void checkCallbackFits() const;

@@ -20,7 +20,7 @@ constexpr double kAttemptDelay = 0.25;
 /// simultaneous open makes the socket its own peer (RFC 9293 section 3.5).
 bool isConnectedToItself(int fd) {
   const SocketAddress local = localAddress(fd);
-  return local.isIp() && local.text() == peerAddress(fd).text();
+  return local.isSameIp(peerAddress(fd));
 }
 
 std::string describe(int error) {

@@ -47,13 +47,13 @@ TcpConnection::~TcpConnection() {
   --statistics.connection_count;
 }
 
-TcpConnectionPtr TcpConnection::accepted(EventLoop& loop, int fd, std::string remoteAddress,
+TcpConnectionPtr TcpConnection::accepted(EventLoop& loop, int fd, detail::PeerAddress peer,
                                          std::unique_ptr<detail::TlsStream> tls) {
   struct Accepted final : TcpConnection {
     explicit Accepted(Phase phase) : TcpConnection(phase) {}
   };
   const auto connection = std::make_shared<Accepted>(tls ? Phase::Connecting : Phase::Established);
-  connection->remoteAddress_ = remoteAddress;
+  connection->remoteAddress_ = std::move(peer);
   std::unique_ptr<detail::Transport> secured;
   if (tls) secured = std::make_unique<detail::TlsTransport>(loop, std::move(tls), connection->socket());
   connection->takeSocket(loop, fd);

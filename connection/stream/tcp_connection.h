@@ -17,6 +17,7 @@
 #include "../connection_interface.h"
 #include "../context.h"
 #include "../headers.h"
+#include "../names/peer_address.h"
 #include "../ssl_info.h"
 #include "../websocket_type.h"
 #include "link.h"
@@ -214,15 +215,17 @@ class TcpConnection : public ConnectionInterface,
   virtual bool startsAnew() { return false; }
   /// Its onClose has run, and nothing has begun since.
   virtual bool isCloseTold() const noexcept { return false; }
+  /// What getRemoteAddress() says while there is no peer.
+  virtual std::string targetAddress() const { return {}; }
   /// @}
 
-  CompactText remoteAddress_;
+  detail::PeerAddress remoteAddress_;
 
  private:
   friend class detail::Link;
   friend class detail::TcpListener;
 
-  static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress,
+  static TcpConnectionPtr accepted(EventLoop& loop, int fd, detail::PeerAddress peer,
                                    std::unique_ptr<detail::TlsStream> tls);
 };
 

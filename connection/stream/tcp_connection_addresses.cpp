@@ -29,13 +29,13 @@ std::string TcpConnection::getStatus(bool rawOutput) const {
 }
 
 std::string TcpConnection::getRemoteAddress() const {
-  return remoteAddress_;
+  return remoteAddress_.isSet() ? remoteAddress_.text() : targetAddress();
 }
 std::string TcpConnection::getRemoteIp() const {
-  return transport == "unix" ? "" : split(remoteAddress_).ip;
+  return transport == "unix" ? "" : split(getRemoteAddress()).ip;
 }
 int TcpConnection::getRemotePort() const {
-  return transport == "unix" ? 0 : split(remoteAddress_).port;
+  return transport == "unix" ? 0 : split(getRemoteAddress()).port;
 }
 
 std::string TcpConnection::getLocalAddress() const {

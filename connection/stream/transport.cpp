@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <system_error>
 
 #include "loop_io.h"
@@ -39,8 +40,12 @@ Transport::Written Transport::writeFile(int file, std::int64_t offset, std::size
   return all;
 }
 
+/// Made once for each thread and error, as nearly always nobody asks for it.
 std::string Transport::describe(int error) const {
-  return std::system_category().message(error);
+  static thread_local std::map<int, std::string> known;
+  const auto found = known.find(error);
+  if (found != known.end()) return found->second;
+  return known.emplace(error, std::system_category().message(error)).first->second;
 }
 
 }  // namespace Workerman::Connection::detail

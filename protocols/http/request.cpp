@@ -1,12 +1,52 @@
 #include "request.h"
 
 #include <ostream>
-#include <utility>
+#include <string>
+
+#include "head_parser.h"
 
 namespace Workerman::Protocols::Http {
 
-Request::Request(detail::RequestHead head, std::string rawHead)
-    : head_(std::move(head)), rawHead_(std::move(rawHead)) {}
+struct Request::Received {
+  explicit Received(const detail::RequestHead& of) : bytes(of.bytes), head(of) { head.rebase(bytes.data()); }
+  Received(const Received&) = delete;
+  Received& operator=(const Received&) = delete;
+
+  const std::string bytes;
+  detail::RequestHead head;
+};
+
+Request::Request(const detail::RequestHead& head) : received_(std::make_shared<const Received>(head)) {}
+
+const detail::RequestHead& Request::head() const noexcept {
+  return received_->head;
+}
+
+std::string_view Request::method() const noexcept {
+  return head().method;
+}
+
+std::string_view Request::protocolVersion() const noexcept {
+  return head().version;
+}
+
+std::string_view Request::uri() const noexcept {
+  return head().target;
+}
+
+const Connection::HeaderList& Request::header() const {
+  if (list_.empty()) list_ = head().headers.toList();
+  return list_;
+}
+
+std::optional<std::string_view> Request::header(std::string_view name) const noexcept {
+  return head().headers.get(name);
+}
+
+std::string_view Request::rawHead() const noexcept {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  return head().bytes.substr(0, head().bytes.size() - kEnd.size());
+}
 
 std::string_view Request::path() const noexcept {
   std::string_view target = uri();
@@ -36,7 +76,7 @@ std::optional<std::string_view> Request::host(bool withoutPort) const noexcept {
 }
 
 std::ostream& operator<<(std::ostream& out, const Request& request) {
-  return out << request.rawHead_ << "\r\n\r\n";
+  return out << request.head().bytes;
 }
 
 }  // namespace Workerman::Protocols::Http

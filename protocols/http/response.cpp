@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <ostream>
 
+#include "head_parser.h"
+
 namespace Workerman::Protocols::Http {
 namespace {
 
@@ -117,10 +119,10 @@ const std::map<int, std::string> Response::PHRASES = {
 Response::Response(int status, HeaderList headers, std::string body)
     : headers_(std::move(headers)), body_(std::move(body)), status_(status) {}
 
-Response Response::fromHead(detail::ResponseHead head) {
-  Response response(head.status, std::move(head.headers));
-  response.version_ = std::move(head.version);
-  response.reason_ = std::move(head.reason);
+Response Response::fromHead(const detail::ResponseHead& head) {
+  Response response(head.status, head.headers.toList());
+  response.version_ = head.version;
+  response.reason_ = head.reason;
   response.received_ = true;
   return response;
 }

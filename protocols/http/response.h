@@ -7,14 +7,18 @@
 #include <string_view>
 
 #include "../../connection/headers.h"
-#include "head_parser.h"
 
 namespace Workerman::Protocols::Http {
+
+namespace detail {
+struct ResponseHead;
+}
 
 /// An HTTP response: one to send, or the head that a client's websocket handshake received.
 ///
 /// The setters return the response itself, so that calls can be chained. A header whose name or value could
-/// split the response (CR, LF or NUL, or a name that is not a token) is kept out of what is printed and sent.
+/// split the response (control characters, or a name that is not a token) is kept out of what is printed and
+/// sent.
 /// @see Workerman manual: http/response
 class Response {
  public:
@@ -24,7 +28,7 @@ class Response {
   explicit Response(int status = 200, Connection::HeaderList headers = {}, std::string body = "");
 
   /// A response that was received: it prints as the status line and headers that came, and the empty line.
-  [[nodiscard]] static Response fromHead(detail::ResponseHead head);
+  [[nodiscard]] static Response fromHead(const detail::ResponseHead& head);
 
   /// Sets a header, in place of any of that name.
   Response& header(std::string_view name, std::string_view value);

@@ -22,6 +22,9 @@ using Connection::TcpConnection;
 
 namespace {
 
+/// Interim answers that are skipped; together with the one that counts they have to fit the limits of a head.
+constexpr unsigned kMostInterim = 32;
+
 bool wantsDeflate(const TcpConnection& connection) {
   return connection.websocketDeflate || connection.websocketType.isDeflate();
 }
@@ -78,12 +81,11 @@ void WebsocketClient::prepare(Link& link) const {
 }
 
 void WebsocketClient::onConnect(Link& link) const {
-  TcpConnection& connection = link.connection();
   WebsocketSession& mine = session(link);
   mine.opening().key = newKey();
-  connection.websocketServerProtocol = nullptr;
-  if (wantsDeflate(connection)) mine.offerCompression();
-  link.transmitControl(requestFor(connection, mine.opening().key), {});
+  link.connection().websocketServerProtocol = nullptr;
+  if (wantsDeflate(link.connection())) mine.offerCompression();
+  link.transmitControl(requestFor(link.connection(), mine.opening().key), {});
 }
 
 void WebsocketClient::receive(Link& link, Input& input) const {
@@ -92,34 +94,56 @@ void WebsocketClient::receive(Link& link, Input& input) const {
   mine.receive(input);
 }
 
+/// Reads the head that counts off the input, past interim answers; null: it is not there yet, or the connection
+/// is lost.
+std::optional<Http::detail::ResponseHead> WebsocketClient::readAnswer(Link& link,
+                                                                      WebsocketSession& mine,
+                                                                      Input& input) const {
+  const auto bad = [&link](std::string_view cause) {
+    link.lost("bad websocket handshake: " + std::string(cause));
+    return std::nullopt;
+  };
+  auto& opening = mine.opening();
+  for (;;) {
+    Http::detail::HeadLimits limits;
+    limits.maxBytes -= opening.interimBytes;
+    auto result = Http::detail::parseResponseHead(input.view(), limits, opening.scanned);
+    if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
+      opening.scanned = incomplete->scanned;
+      return std::nullopt;
+    }
+    if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) return bad(rejected->cause);
+    auto& head = *std::get_if<Http::detail::ResponseHead>(&result);
+    if (!isInterim(head.status)) return std::move(head);
+    if (++opening.interim > kMostInterim) return bad("too many interim answers");
+    opening.interimBytes += head.consumed;
+    opening.scanned = 0;
+    input.consume(head.consumed);
+  }
+}
+
 /// Reads the server's answer. True: frames may follow in the same input.
 bool WebsocketClient::upgrade(Link& link, WebsocketSession& mine, Input& input) const {
-  TcpConnection& connection = link.connection();
-  auto result = Http::detail::parseResponseHead(input.view(), {}, mine.opening().scanned);
-  if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
-    mine.opening().scanned = incomplete->scanned;
-    return false;
-  }
-  if (const auto* rejected = std::get_if<Http::detail::HeadRejected>(&result)) {
-    link.lost("bad websocket handshake: " + std::string(rejected->cause));
-    return false;
-  }
-  auto& head = std::get<Http::detail::ResponseHead>(result);
-  if (const auto wrong = judge(head, connection, mine)) {
+  const auto answer = readAnswer(link, mine, input);
+  if (!answer) return false;
+  const Http::detail::ResponseHead& head = *answer;
+  if (const auto wrong = judge(head, link.connection(), mine)) {
     link.lost("bad websocket handshake: " + *wrong);
     return false;
   }
   input.consume(head.consumed);
-  if (const auto chosen = head.headers.get("Sec-WebSocket-Protocol"))
-    connection.websocketServerProtocol = *chosen;
+  if (const auto chosen = head.headers.get(Http::detail::FieldName::SecWebSocketProtocol))
+    link.connection().websocketServerProtocol = *chosen;
+  std::optional<Http::Response> response;
+  if (link.connection().onWebSocketConnect) response = Http::Response::fromHead(head);
   link.protocolReady();
-  const bool wasFull = mine.pendingBytes() >= connection.maxSendBufferSize;
+  const bool wasFull = mine.pendingBytes() >= link.connection().maxSendBufferSize;
   mine.open();
   if (find(link) != &mine) return false;  // sending what waited has found the socket dead
-  const auto response = Http::Response::fromHead(std::move(head));
-  link.emit(connection.onWebSocketConnect, Message::of(response));
+  if (response) link.emit(link.connection().onWebSocketConnect, Message::of(*response));
   // Differs from Workerman: who was told of a full buffer before the upgrade hears that it is empty.
-  if (wasFull && find(link) == &mine && connection.bufferIsEmpty()) link.emit(connection.onBufferDrain);
+  if (wasFull && find(link) == &mine && link.queuedBytes() == 0)
+    link.emit(link.connection().onBufferDrain);
   return link.mayReceive(input);
 }
 

@@ -4,6 +4,10 @@
 
 #include "websocket_protocol.h"
 
+namespace Workerman::Protocols::Http::detail {
+struct ResponseHead;
+}
+
 namespace Workerman::Protocols::detail {
 
 /// @see RFC 6455 section 4.1
@@ -12,13 +16,17 @@ class WebsocketClient final : public WebsocketProtocol {
   using WebsocketProtocol::WebsocketProtocol;
 
   bool readyOnConnect() const noexcept override { return false; }
-  void prepare(Connection::Link& connection) const override;
-  void onConnect(Connection::Link& connection) const override;
-  void receive(Connection::Link& connection, Connection::Input& input) const override;
+  void prepare(Connection::Link& link) const override;
+  void onConnect(Connection::Link& link) const override;
+  void receive(Connection::Link& link, Connection::Input& input) const override;
 
  private:
-  std::unique_ptr<WebsocketSession> makeSession(Connection::Link& connection) const override;
-  bool upgrade(Connection::Link& connection, WebsocketSession& session, Connection::Input& input) const;
+  std::unique_ptr<WebsocketSession> makeSession(Connection::Link& link) const override;
+  std::optional<Http::detail::ResponseHead> readAnswer(Connection::Link& link,
+                                                       WebsocketSession& session,
+                                                       Connection::Input& input) const;
+  bool upgrade(Connection::Link& link, WebsocketSession& session,
+               Connection::Input& input) const;
 };
 
 }  // namespace Workerman::Protocols::detail

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "../../connection/characters.h"
+
 namespace Workerman::Protocols::detail {
 namespace {
 
@@ -13,9 +15,7 @@ constexpr std::string_view kServerBits = "server_max_window_bits";
 constexpr std::string_view kClientBits = "client_max_window_bits";
 
 bool isTokenChar(char c) {
-  constexpr std::string_view others = "!#$%&'*+-.^_`|~";
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         others.find(c) != std::string_view::npos;
+  return Connection::detail::isOf(c, Connection::detail::kTokenCharacter);
 }
 
 /// Reads the grammar of RFC 6455 section 9.1 off the front of a text.
@@ -202,12 +202,10 @@ std::optional<std::vector<Extension>> parseExtensions(std::string_view value) {
   return list;
 }
 
-std::optional<std::vector<Extension>> parseExtensions(const Connection::HeaderList& headers) {
+std::optional<std::vector<Extension>> parseExtensions(const Http::detail::FieldList& headers) {
   std::vector<Extension> list;
-  for (const auto& [name, value] : headers) {
-    if (!Connection::equalNoCase(name, "Sec-WebSocket-Extensions")) continue;
-    if (!parseInto(list, value)) return std::nullopt;
-  }
+  const auto isMalformed = [&list](std::string_view value) { return !parseInto(list, value); };
+  if (headers.any(Http::detail::FieldName::SecWebSocketExtensions, isMalformed)) return std::nullopt;
   return list;
 }
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../../connection/headers.h"
+#include "../http/head_fields.h"
 #include "deflate_options.h"
 
 /// Sec-WebSocket-Extensions, and how both sides agree on permessage-deflate (RFC 7692 section 7.1). Pure.
@@ -29,7 +29,7 @@ struct Extension {
 /// skipped, as lists in HTTP allow. @see RFC 6455 section 9.1
 [[nodiscard]] std::optional<std::vector<Extension>> parseExtensions(std::string_view value);
 /// The same of all Sec-WebSocket-Extensions fields together.
-[[nodiscard]] std::optional<std::vector<Extension>> parseExtensions(const Connection::HeaderList& headers);
+[[nodiscard]] std::optional<std::vector<Extension>> parseExtensions(const Http::detail::FieldList& headers);
 
 /// What both sides keep to.
 struct DeflateAgreement {

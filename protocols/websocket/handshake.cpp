@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <memory>
 #include <stdexcept>
 
+#include "../../connection/characters.h"
 #include "../../core/base64.h"
 #include "../../core/random.h"
 #include "../http/response.h"
@@ -17,15 +19,37 @@ namespace {
 
 using Connection::equalNoCase;
 using Connection::HeaderList;
+using Http::detail::FieldList;
+using Http::detail::FieldName;
 using Http::detail::RequestHead;
 using Http::detail::ResponseHead;
 
 constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455 section 1.3
 constexpr std::string_view kProtocolHeader = "Sec-WebSocket-Protocol";
 constexpr std::string_view kExtensionsHeader = "Sec-WebSocket-Extensions";
+/// Bytes that they seldom exceed.
+constexpr std::size_t kUsualAnswer = 256;
+constexpr std::size_t kUsualRequest = 512;
 
-std::string base64(const unsigned char* bytes, std::size_t size) {
-  return Workerman::detail::base64({reinterpret_cast<const char*>(bytes), size});
+template <std::size_t Size>
+std::string base64(const std::array<unsigned char, Size>& bytes) {
+  return Workerman::detail::base64({reinterpret_cast<const char*>(bytes.data()), Size});
+}
+
+/// Looked up once for the process, and one context for each thread: OpenSSL would search for the one and make
+/// the other in every handshake.
+std::array<unsigned char, 20> sha1(std::string_view first, std::string_view second) {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                                     &EVP_MD_CTX_free);
+  std::array<unsigned char, 20> digest;
+  const bool isMade = algorithm != nullptr && context &&
+                      EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1 &&
+                      EVP_DigestUpdate(context.get(), first.data(), first.size()) == 1 &&
+                      EVP_DigestUpdate(context.get(), second.data(), second.size()) == 1 &&
+                      EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
+  if (!isMade) throw std::runtime_error("OpenSSL has no SHA-1");
+  return digest;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -50,18 +74,20 @@ bool anyElement(std::string_view list, Visit visit) {
   throw std::invalid_argument("websocket handshake: " + cause);
 }
 
-void requireSafe(const char* what, std::string_view value) {
-  if (!Connection::isSafeHeaderValue(value)) refuse(std::string(what) + " contains CR, LF or NUL");
+void requireSafe(const std::string& what, std::string_view value) {
+  if (Connection::isSafeHeaderValue(value)) return;
+  const bool splits = value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+  refuse(what + (splits ? " contains CR, LF or NUL" : " contains a control character"));
 }
 
 /// The user's headers: safe, and none of those that the handshake sets itself.
 void requireUsable(const HeaderList& headers, std::initializer_list<std::string_view> reserved) {
   for (const auto& [name, value] : headers) {
     if (!Connection::isSafeHeaderName(name)) {
-      const bool splits = !Connection::isSafeHeaderValue(name);
-      refuse(splits ? "a header name contains CR, LF or NUL" : "\"" + name + "\" is not a header name");
+      requireSafe("a header name", name);
+      refuse("\"" + name + "\" is not a header name");
     }
-    if (!Connection::isSafeHeaderValue(value)) refuse("header " + name + " contains CR, LF or NUL");
+    if (!Connection::isSafeHeaderValue(value)) requireSafe("header " + name, value);
     for (const std::string_view taken : reserved) {
       if (equalNoCase(name, taken)) refuse("header " + name + " is set by the handshake itself");
     }
@@ -72,7 +98,8 @@ void appendField(std::string& out, std::string_view name, std::string_view value
   if (!value.empty()) out.append(name).append(": ").append(value).append("\r\n");
 }
 
-std::string hostField(const HandshakeRequest& request) {
+std::string hostField(const HandshakeRequest& request, const HeaderList& headers) {
+  if (const auto own = headers.get("Host")) return std::string(*own);
   if (request.host.empty()) return "localhost";
   const bool literal = request.host.find(':') != std::string_view::npos && request.host.front() != '[';
   std::string host = literal ? "[" + std::string(request.host) + "]" : std::string(request.host);
@@ -81,16 +108,47 @@ std::string hostField(const HandshakeRequest& request) {
   return host;
 }
 
+/// An origin has its names in punycode (RFC 6454 section 6.2).
+void requireAscii(const char* what, std::string_view value) {
+  const auto isForeign = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
+  if (std::any_of(value.begin(), value.end(), isForeign)) {
+    refuse(std::string(what) + " is not ASCII; an international name is written in punycode");
+  }
+}
+
+/// Whether what stands at `at` may stand there as it is: a % only in front of two hexadecimal digits.
+bool mayStand(std::string_view target, std::size_t at) noexcept {
+  using namespace Connection::detail;
+  if (target[at] != '%') return isOf(target[at], kTargetCharacter);
+  return at + 2 < target.size() && isOf(target[at + 1], kHexDigit) && isOf(target[at + 2], kHexDigit);
+}
+
+void appendTarget(std::string& out, std::string_view target) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  if (!target.starts_with('/')) out += '/';
+  for (std::size_t at = 0; at < target.size(); ++at) {
+    if (mayStand(target, at)) {
+      out += target[at];
+    } else {
+      const auto byte = static_cast<unsigned char>(target[at]);
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+}
+
 void requireUsable(const HandshakeRequest& request, const HeaderList& headers) {
   requireSafe("the host", request.host);
   requireSafe("the URI", request.target);
   requireSafe("the origin", request.origin);
   requireSafe("the sub-protocol", request.protocols);
   requireSafe("the extensions", request.extensions);
+  // Browsers encode a space; in an address that a program is given it is nearly always a slip.
   if (request.target.find_first_of(" \t") != std::string_view::npos) refuse("the URI contains white space");
   requireUsable(headers, {"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
                           kExtensionsHeader, "Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"});
   if (headers.count("Host") > 1) refuse("header Host is given twice");
+  requireAscii("the origin", request.origin);
+  requireAscii("header Origin", headers.get("Origin").value_or(""));
   if (!request.origin.empty() && headers.has("Origin")) refuse("the origin is given twice, also as a header");
   if (!request.protocols.empty() && headers.has(kProtocolHeader)) {
     refuse("the sub-protocol is given twice, also as a header");
@@ -99,23 +157,23 @@ void requireUsable(const HandshakeRequest& request, const HeaderList& headers) {
 
 std::string describeRefusal(const ResponseHead& head) {
   std::string text = "server answered " + std::to_string(head.status);
-  if (!head.reason.empty()) text += " " + head.reason;
-  if (const auto location = head.headers.get("Location"))
+  if (!head.reason.empty()) text.append(" ").append(head.reason);
+  if (const auto location = head.headers.get(FieldName::Location))
     text.append(" (Location: ").append(*location).append(")");
   return text + " instead of switching to websocket";
 }
 
-std::optional<std::string> checkProtocol(const HeaderList& headers, std::string_view offered) {
-  const std::size_t answers = headers.count(kProtocolHeader);
+std::optional<std::string> checkProtocol(const FieldList& headers, std::string_view offered) {
+  const std::size_t answers = headers.count(FieldName::SecWebSocketProtocol);
   if (answers == 0) return std::nullopt;
   if (answers > 1) return "server chose more than one sub-protocol";
-  const std::string_view chosen = *headers.get(kProtocolHeader);
+  const std::string_view chosen = *headers.get(FieldName::SecWebSocketProtocol);
   if (anyElement(offered, [chosen](std::string_view one) { return one == chosen; })) return std::nullopt;
   return "server chose the sub-protocol \"" + std::string(chosen) + "\", which was not offered";
 }
 
-std::optional<std::string> checkExtensions(const HeaderList& headers, std::string_view offered) {
-  const std::size_t answers = headers.count(kExtensionsHeader);
+std::optional<std::string> checkExtensions(const FieldList& headers, std::string_view offered) {
+  const std::size_t answers = headers.count(FieldName::SecWebSocketExtensions);
   if (answers == 0) return std::nullopt;
   // RFC 6455 section 11.3.2
   if (answers > 1) return "server's answer has more than one Sec-WebSocket-Extensions";
@@ -131,6 +189,12 @@ std::optional<std::string> checkExtensions(const HeaderList& headers, std::strin
   return std::nullopt;
 }
 
+/// Anything in Expect but what HTTP knows. @see RFC 9110 section 10.1.1
+bool hasUnknownExpectation(const FieldList& headers) {
+  const auto isUnknown = [](std::string_view one) { return !equalNoCase(one, "100-continue"); };
+  return headers.any(FieldName::Expect, [&](std::string_view value) { return anyElement(value, isUnknown); });
+}
+
 /// Base64 of exactly sixteen bytes.
 bool isKey(std::string_view key) {
   const auto digit = [](char c) {
@@ -142,22 +206,12 @@ bool isKey(std::string_view key) {
 }  // namespace
 
 std::string acceptFor(std::string_view key) {
-  // Looked up once for the process: OpenSSL would search for it in every handshake.
-  static const EVP_MD* const sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
-  const std::string text = std::string(key).append(kGuid);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  if (sha1 == nullptr || EVP_Digest(text.data(), text.size(), digest.data(), &size, sha1, nullptr) != 1) {
-    throw std::runtime_error("OpenSSL has no SHA-1");
-  }
-  return base64(digest.data(), size);
+  return base64(sha1(key, kGuid));
 }
 
-bool headerHasToken(const HeaderList& headers, std::string_view name, std::string_view token) noexcept {
+bool headerHasToken(const FieldList& headers, FieldName name, std::string_view token) noexcept {
   const auto equals = [token](std::string_view element) { return equalNoCase(element, token); };
-  return std::any_of(headers.begin(), headers.end(), [&](const HeaderList::value_type& field) {
-    return equalNoCase(field.first, name) && anyElement(field.second, equals);
-  });
+  return headers.any(name, [&](std::string_view value) { return anyElement(value, equals); });
 }
 
 // -- client -------------------------------------------------------------------
@@ -165,7 +219,7 @@ bool headerHasToken(const HeaderList& headers, std::string_view name, std::strin
 std::string newKey() {
   std::array<unsigned char, 16> bytes;
   Workerman::detail::fillRandom(bytes.data(), bytes.size());
-  return base64(bytes.data(), bytes.size());
+  return base64(bytes);
 }
 
 std::string buildRequest(const HandshakeRequest& request) {
@@ -173,11 +227,14 @@ std::string buildRequest(const HandshakeRequest& request) {
   const HeaderList& headers = request.headers != nullptr ? *request.headers : none;
   requireUsable(request, headers);
 
-  std::string out = "GET ";
-  if (!request.target.starts_with('/')) out += '/';
-  out.append(request.target).append(" HTTP/1.1\r\n");
-  const auto userHost = headers.get("Host");
-  appendField(out, "Host", userHost ? std::string(*userHost) : hostField(request));
+  std::string out;
+  out.reserve(kUsualRequest);
+  out.append("GET ");
+  appendTarget(out, request.target);
+  out.append(" HTTP/1.1\r\n");
+  const std::string host = hostField(request, headers);
+  if (!Http::detail::isHostAndPort(host)) refuse("Host \"" + host + "\" is not a host and port");
+  appendField(out, "Host", host);
   appendField(out, "Connection", "Upgrade");
   appendField(out, "Upgrade", "websocket");
   appendField(out, "Origin", request.origin);
@@ -195,15 +252,15 @@ std::optional<std::string> checkResponse(const ResponseHead& head, std::string_v
                                          std::string_view offeredProtocols,
                                          std::string_view offeredExtensions) {
   if (head.status != 101) return describeRefusal(head);
-  if (head.version != "1.1") return "server answered 101 in HTTP/" + head.version;
-  if (!headerHasToken(head.headers, "Upgrade", "websocket"))
+  if (head.version != "1.1") return "server answered 101 in HTTP/" + std::string(head.version);
+  if (!headerHasToken(head.headers, FieldName::Upgrade, "websocket"))
     return "server's answer has no \"Upgrade: websocket\"";
-  if (!headerHasToken(head.headers, "Connection", "Upgrade"))
+  if (!headerHasToken(head.headers, FieldName::Connection, "Upgrade"))
     return "server's answer has no \"Connection: Upgrade\"";
-  const std::size_t accepts = head.headers.count("Sec-WebSocket-Accept");
+  const std::size_t accepts = head.headers.count(FieldName::SecWebSocketAccept);
   if (accepts == 0) return "server's answer has no Sec-WebSocket-Accept";
   if (accepts > 1) return "server's answer has more than one Sec-WebSocket-Accept";
-  if (*head.headers.get("Sec-WebSocket-Accept") != acceptFor(key)) {
+  if (*head.headers.get(FieldName::SecWebSocketAccept) != acceptFor(key)) {
     return "Sec-WebSocket-Accept of the server's answer does not match the key";
   }
   if (auto error = checkProtocol(head.headers, offeredProtocols)) return error;
@@ -213,23 +270,33 @@ std::optional<std::string> checkResponse(const ResponseHead& head, std::string_v
 // -- server -------------------------------------------------------------------
 
 RequestCheck checkRequest(const RequestHead& head) {
-  const HeaderList& headers = head.headers;
-  const auto key = headers.get("Sec-WebSocket-Key");
+  const FieldList& headers = head.headers;
+  const auto key = headers.get(FieldName::SecWebSocketKey);
   if (head.method != "GET") return {405, "a websocket handshake is a GET request", {}};
   if (head.version != "1.1") return {400, "a websocket handshake needs HTTP/1.1", {}};
-  if (!headerHasToken(headers, "Upgrade", "websocket")) return {426, "no \"Upgrade: websocket\"", {}};
-  if (!headerHasToken(headers, "Connection", "Upgrade")) return {400, "no \"Connection: Upgrade\"", {}};
-  if (headers.has("Transfer-Encoding") || headers.get("Content-Length").value_or("0") != "0") {
+  if (!headerHasToken(headers, FieldName::Upgrade, "websocket"))
+    return {426, "no \"Upgrade: websocket\"", {}};
+  if (!headerHasToken(headers, FieldName::Connection, "Upgrade"))
+    return {400, "no \"Connection: Upgrade\"", {}};
+  if (headers.has(FieldName::TransferEncoding) ||
+      headers.get(FieldName::ContentLength).value_or("0") != "0") {
     return {400, "a websocket handshake has no body", {}};
   }
-  if (!headers.has("Sec-WebSocket-Version")) return {400, "no Sec-WebSocket-Version", {}};
-  if (headers.count("Sec-WebSocket-Version") > 1) return {400, "more than one Sec-WebSocket-Version", {}};
-  if (headers.get("Sec-WebSocket-Version") != "13") return {426, "Sec-WebSocket-Version is not 13", {}};
+  if (!headers.has(FieldName::SecWebSocketVersion)) return {400, "no Sec-WebSocket-Version", {}};
+  if (headers.count(FieldName::SecWebSocketVersion) > 1)
+    return {400, "more than one Sec-WebSocket-Version", {}};
+  if (headers.get(FieldName::SecWebSocketVersion) != "13")
+    return {426, "Sec-WebSocket-Version is not 13", {}};
   if (!key) return {400, "no Sec-WebSocket-Key", {}};
-  if (headers.count("Sec-WebSocket-Key") > 1) return {400, "more than one Sec-WebSocket-Key", {}};
+  if (headers.count(FieldName::SecWebSocketKey) > 1) return {400, "more than one Sec-WebSocket-Key", {}};
+  if (hasUnknownExpectation(headers)) return {417, "an expectation other than 100-continue", {}};
   if (!isKey(*key)) return {400, "Sec-WebSocket-Key is not sixteen bytes in base64", {}};
   if (!parseExtensions(headers)) return {400, "Sec-WebSocket-Extensions is malformed", {}};
-  return {0, "", std::string(*key)};
+  return {0, "", *key};
+}
+
+bool expectsContinue(const RequestHead& head) noexcept {
+  return headerHasToken(head.headers, FieldName::Expect, "100-continue");
 }
 
 std::string buildAccept(std::string_view key, std::string_view protocol, const HeaderList& headers,
@@ -239,10 +306,12 @@ std::string buildAccept(std::string_view key, std::string_view protocol, const H
                           "Content-Length", "Transfer-Encoding"});
   if (!protocol.empty() && headers.has(kProtocolHeader))
     refuse("the sub-protocol is given twice, also as a header");
-  std::string out = "HTTP/1.1 101 Switching Protocols\r\n";
-  appendField(out, "Upgrade", "websocket");
-  appendField(out, "Connection", "Upgrade");
-  appendField(out, "Sec-WebSocket-Accept", acceptFor(key));
+  std::string out;
+  out.reserve(kUsualAnswer);
+  out.append(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: ");
+  out.append(acceptFor(key)).append("\r\n");
   appendField(out, kProtocolHeader, protocol);
   appendField(out, kExtensionsHeader, extensions);
   for (const auto& [name, value] : headers) out.append(name).append(": ").append(value).append("\r\n");

@@ -18,7 +18,7 @@ namespace Workerman::Protocols::detail {
 [[nodiscard]] std::string acceptFor(std::string_view key);
 
 /// Whether a comma-separated header value (all fields of that name together) has this token, without case.
-[[nodiscard]] bool headerHasToken(const Connection::HeaderList& headers, std::string_view name,
+[[nodiscard]] bool headerHasToken(const Http::detail::FieldList& headers, Http::detail::FieldName name,
                                   std::string_view token) noexcept;
 
 // -- client -------------------------------------------------------------------
@@ -39,12 +39,21 @@ struct HandshakeRequest {
 [[nodiscard]] std::string newKey();
 
 /// The request, ready to send.
-/// @throws std::invalid_argument naming what is wrong: CR, LF or NUL anywhere, white space in the target, a
-/// bad
-///         header name, or a user's header that the handshake itself sets (Upgrade, Connection,
+///
+/// In the target, what RFC 3986 does not let stand in a path or query is percent-encoded, as browsers do:
+/// bytes that are not ASCII, `" < > [ \ ] ^ { | }`, the backtick, and a % that begins no encoding.
+/// @throws std::invalid_argument naming what is wrong: a control character anywhere (but tabs in header
+///         values), white space in the target, a Host that is no host and port, an Origin that is not ASCII,
+///         a bad header name, or a user's header that the handshake itself sets (Upgrade, Connection,
 ///         Sec-WebSocket-Key, -Version and -Extensions; Origin and Sec-WebSocket-Protocol when they are also
 ///         given as such).
 [[nodiscard]] std::string buildRequest(const HandshakeRequest& request);
+
+/// Whether an answer of this status only comes before the one that counts: 1xx, but for 101.
+/// @see RFC 9110 section 15.2
+[[nodiscard]] constexpr bool isInterim(int status) noexcept {
+  return status >= 100 && status < 200 && status != 101;
+}
 
 /// What is wrong with the server's answer, as a sentence; nothing when the upgrade is complete.
 /// @param offeredProtocols and offeredExtensions: as in the request that was sent. A sub-protocol the user
@@ -60,14 +69,17 @@ struct HandshakeRequest {
 
 /// The judgement on a request: status 0 and the key, or the status to refuse with and the cause.
 struct RequestCheck {
-  int status = 0;          ///< 0, 400, 405 or 426
+  int status = 0;          ///< 0, 400, 405, 417 or 426
   const char* cause = "";  ///< static text
-  std::string key;
+  std::string_view key{};  ///< in the head
   [[nodiscard]] bool ok() const noexcept { return status == 0; }
 };
 
 /// @see RFC 6455 section 4.2.1
 [[nodiscard]] RequestCheck checkRequest(const Http::detail::RequestHead& head);
+
+/// Whether the client waits for a 100 before the 101 (RFC 9110 section 7.8).
+[[nodiscard]] bool expectsContinue(const Http::detail::RequestHead& head) noexcept;
 
 /// The 101 answer. @param protocol the sub-protocol chosen, "" for none. @param extensions those accepted.
 /// @throws std::invalid_argument for unsafe headers, and for those that the answer itself sets.

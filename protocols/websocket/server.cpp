@@ -18,8 +18,8 @@
 namespace Workerman::Protocols::detail {
 
 using Connection::Input;
-using Connection::Link;
 using Connection::SendResult;
+using Connection::Link;
 using Connection::TcpConnection;
 
 /// A session that may still be refused.
@@ -36,11 +36,11 @@ class ServerSession final : public WebsocketSession {
 namespace {
 
 /// Compression, if both sides want it.
-std::optional<AcceptedDeflate> acceptOffer(const TcpConnection& connection, const Http::Request& request) {
+std::optional<AcceptedDeflate> acceptOffer(const TcpConnection& connection,
+                                           const Http::detail::FieldList& headers) {
   if (!connection.websocketDeflate && !connection.websocketType.isDeflate()) return std::nullopt;
   // checkRequest() has refused what cannot be parsed.
-  return acceptDeflate(parseExtensions(request.header()).value_or(std::vector<Extension>()),
-                       Websocket::deflate);
+  return acceptDeflate(parseExtensions(headers).value_or(std::vector<Extension>()), Websocket::deflate);
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ void WebsocketServer::receive(Link& link, Input& input) const {
 
 /// Reads and answers the request. True: frames may follow in the same input.
 bool WebsocketServer::upgrade(Link& link, ServerSession& mine, Input& input) const {
-  auto result = Http::detail::parseRequestHead(input.view(), {}, mine.opening().scanned);
+  auto result = Http::detail::parseRequestHead(input.view(), {}, mine.scanned());
   if (const auto* incomplete = std::get_if<Http::detail::HeadIncomplete>(&result)) {
     mine.opening().scanned = incomplete->scanned;
     return false;
@@ -70,36 +70,62 @@ bool WebsocketServer::upgrade(Link& link, ServerSession& mine, Input& input) con
     refuse(link, rejected->status, rejected->cause);
     return false;
   }
-  auto& head = std::get<Http::detail::RequestHead>(result);
+  const auto& head = *std::get_if<Http::detail::RequestHead>(&result);
   const RequestCheck check = checkRequest(head);
   if (!check.ok()) {
     refuse(link, check.status, check.cause);
     return false;
   }
-  std::string raw(input.data(), head.consumed - 4);
   input.consume(head.consumed);
-  Http::Request request(std::move(head), std::move(raw));
+  // Nothing runs between here and the answer that could change the bytes of the head.
+  if (!link.connection().onWebSocketConnect && !link.connection().onWebSocketConnected)
+    return answer(link, mine, head) && link.mayReceive(input);
+  Http::Request request(head);
   request.connection = input.connection();
-  if (!answer(link, mine, request, check.key)) return false;
-  link.emit(link.connection().onWebSocketConnected, Message::of(request));
-  request.connection = nullptr;
-  return link.mayReceive(input);
+  return open(link, mine, request) && link.mayReceive(input);
 }
 
-/// Lets the application decide, then accepts. False: refused or closed.
-bool WebsocketServer::answer(Link& link, ServerSession& mine, Http::Request& request,
-                             const std::string& key) const {
+bool WebsocketServer::accept(Link& link, Http::Request& request) const {
+  const std::string mismatch = link.changeProtocol(this);
+  if (!mismatch.empty()) throw std::runtime_error(mismatch);
+  auto& mine = static_cast<ServerSession&>(session(link));
+  const RequestCheck check = checkRequest(request.head());
+  if (!check.ok()) {
+    refuse(link, check.status, check.cause);
+    return false;
+  }
+  return open(link, mine, request);
+}
+
+/// Lets the application decide about a request that checkRequest() has passed, answers it, and says so. False:
+/// refused or closed.
+bool WebsocketServer::open(Link& link, ServerSession& mine, Http::Request& request) const {
+  if (!decide(link, mine, request) || !answer(link, mine, request.head())) return false;
+  link.emit(link.connection().onWebSocketConnected, Message::of(request));
+  request.connection = nullptr;
+  return link.stateOf(*this) == &mine && mine.phase() == WebsocketSession::Phase::Open;
+}
+
+/// Lets the application decide. False: refused or closed.
+bool WebsocketServer::decide(Link& link, ServerSession& mine, Http::Request& request) const {
   mine.isAnswering = true;
   link.emit(link.connection().onWebSocketConnect, Message::of(request));
   mine.isAnswering = false;
-  const bool isUp = link.isEstablished() && link.stateOf(*this) == &mine;
-  if (!isUp || mine.isRefused) return false;
+  return link.isEstablished() && link.stateOf(*this) == &mine &&
+         !mine.isRefused;
+}
+
+/// Answers a request that checkRequest() has passed. False: the link is gone.
+bool WebsocketServer::answer(Link& link, ServerSession& mine,
+                             const Http::detail::RequestHead& head) const {
   try {
-    const auto deflate = acceptOffer(link.connection(), request);
-    link.transmitControl(
-        buildAccept(key, link.connection().websocketServerProtocol, link.connection().headers,
-                    deflate ? deflate->answer : std::string_view()),
-        {});
+    const auto deflate = acceptOffer(link.connection(), head.headers);
+    constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    const std::string_view before = expectsContinue(head) ? kContinue : std::string_view();
+    const std::string accepted = buildAccept(*head.headers.get(Http::detail::FieldName::SecWebSocketKey),
+                                           link.connection().websocketServerProtocol, connection.headers,
+                                           deflate ? deflate->answer : std::string_view());
+    link.transmitControl(before, accepted);
     if (deflate) mine.agreeOnCompression(deflate->agreed);
   } catch (const std::invalid_argument& e) {
     refuse(link, 500, "the server's answer could not be made");
@@ -111,7 +137,8 @@ bool WebsocketServer::answer(Link& link, ServerSession& mine, Http::Request& req
 }
 
 void WebsocketServer::refuse(Link& link, int status, std::string_view cause) const {
-  link.transmitControl(buildRefusal(status, {{"Content-Type", "text/plain"}}, std::string(cause) + "\n"), {});
+  link.transmitControl(
+      buildRefusal(status, {{"Content-Type", "text/plain"}}, std::string(cause) + "\n"), {});
   link.linger(true);
 }
 
@@ -141,7 +168,8 @@ bool WebsocketServer::beginClose(Link& link, int code, std::string_view reason) 
 
 bool WebsocketServer::isOpening(const Link& link) const noexcept {
   const WebsocketSession* mine = find(link);
-  return link.isEstablished() && (mine == nullptr || mine->phase() == WebsocketSession::Phase::Opening);
+  return link.isEstablished() &&
+         (mine == nullptr || mine->phase() == WebsocketSession::Phase::Opening);
 }
 
 void WebsocketServer::handshakeOverdue(Link& link) const {

@@ -83,11 +83,14 @@ class WebsocketSession : public Connection::ProtocolState {
   struct Opening {
     std::string key;          ///< a client's Sec-WebSocket-Key
     std::size_t scanned = 0;  ///< bytes of the head that have been looked at
+    unsigned interim = 0;     ///< interim answers (1xx) that a client has been sent, and their bytes
+    std::size_t interimBytes = 0;
   };
   Opening& opening() {
     if (!opening_) opening_ = std::make_unique<Opening>();
     return *opening_;
   }
+  std::size_t scanned() const noexcept { return opening_ ? opening_->scanned : 0; }
 
  private:
   Connection::SendResult sendFrame(std::string_view payload, Opcode opcode, bool isCompressed);

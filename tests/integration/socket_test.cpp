@@ -220,6 +220,29 @@ TEST_CASE("socket: options as PHP sets them on every TCP connection") {
   CHECK(option(pair.client.get(), IPPROTO_TCP, TCP_NODELAY) == 0);
 }
 
+TEST_CASE("socket: what is accepted has the options of the socket that listens") {
+  for (const char* ip : {"127.0.0.1", "::1"}) {
+    const Pair pair = connectedPair(literal(ip));
+    CHECK(option(pair.server.get(), SOL_SOCKET, SO_KEEPALIVE) == 1);
+    CHECK(option(pair.server.get(), IPPROTO_TCP, TCP_NODELAY) == 1);
+    CHECK(option(pair.server.get(), IPPROTO_TCP, TCP_KEEPIDLE) == 55);
+    CHECK(option(pair.server.get(), IPPROTO_TCP, TCP_KEEPINTVL) == 55);
+    CHECK(option(pair.server.get(), IPPROTO_TCP, TCP_KEEPCNT) == 1);
+  }
+}
+
+TEST_CASE("socket: two ends are the same IP only with the same zone and port") {
+  const auto make = [](const char* ip, std::uint16_t port) { return *SocketAddress::fromLiteral(ip, port); };
+  CHECK(make("127.0.0.1", 80).isSameIp(make("127.0.0.1", 80)));
+  CHECK_FALSE(make("127.0.0.1", 80).isSameIp(make("127.0.0.1", 81)));
+  CHECK_FALSE(make("127.0.0.1", 80).isSameIp(make("127.0.0.2", 80)));
+  CHECK(make("::1", 80).isSameIp(make("::1", 80)));
+  CHECK_FALSE(make("::1", 80).isSameIp(make("::2", 80)));
+  CHECK_FALSE(make("fe80::1", 80).isSameIp(make("fe80::1%1", 80)));
+  CHECK_FALSE(make("::", 80).isSameIp(make("0.0.0.0", 80)));
+  CHECK_FALSE(SocketAddress().isSameIp(SocketAddress()));
+}
+
 TEST_CASE("socket: a refused connection is told by socketError, once") {
   SocketAddress nobody;
   {

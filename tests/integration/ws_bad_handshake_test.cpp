@@ -194,3 +194,29 @@ TEST_CASE("ws handshake: closing while the upgrade is awaited ends with onClose 
   CHECK(scene.events == Lines{"connect", "close"});
   scene.until([&] { return scene.server.closed == 1; });
 }
+
+TEST_CASE("ws handshake: interim answers are bounded in number and bytes, and what follows them counts") {
+  Scene scene;
+  std::string answers;
+  std::string cause;
+  SUBCASE("too many") {
+    for (int i = 0; i < 33; ++i) answers += "HTTP/1.1 102 Processing\r\n\r\n";
+    cause = "too many interim answers";
+  }
+  SUBCASE("too long, together") {
+    for (int i = 0; i < 5; ++i)
+      answers += "HTTP/1.1 103 Early Hints\r\nX: " + std::string(4000, 'x') + "\r\n\r\n";
+    cause = "the head is too long";
+  }
+  SUBCASE("a refusal behind one") {
+    answers = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n";
+    cause = "server answered 403 Forbidden";
+  }
+  SUBCASE("garbage behind one") {
+    answers = "HTTP/1.1 100 Continue\r\n\r\n\x81\x02hi";
+    cause = "the answer is not HTTP/1.x";
+  }
+  scene.server.answer = [&](const std::string&) { return answers; };
+  scene.client()->connect();
+  checkRefused(scene, cause);
+}

@@ -302,3 +302,51 @@ TEST_CASE("ws handshake: the send buffer's limit holds while the upgrade is awai
   scene.until([&] { return scene.server.frames.size() == 3; });
   CHECK(scene.server.sent(Opcode::Text) == Lines{std::string(50, 'a'), std::string(60, 'b'), "d"});
 }
+
+TEST_CASE("ws handshake: interim answers before the 101 are skipped (RFC 9110 section 15.2)") {
+  const std::string interim =
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nA: b\r\n\r\n"
+      "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n";
+  Scene scene;
+  SUBCASE("in one piece with the answer") {
+    scene.server.answer = [&](const std::string& key) { return interim + ScriptedServer::accepting(key); };
+    scene.server.behindAnswer = frame(Opcode::Text, "hi");
+    const auto client = scene.client();
+    client->connect();
+    scene.until("message");
+    CHECK(scene.events == Lines{"connect", "open", "message hi"});
+  }
+  SUBCASE("byte by byte") {
+    scene.server.answer = [](const std::string&) { return std::string(); };
+    const auto client = scene.client();
+    client->connect();
+    scene.until([&] { return scene.server.requests == 1; });
+    const std::string all = interim + ScriptedServer::accepting(scene.server.header("Sec-WebSocket-Key"));
+    for (const char byte : all) {
+      CHECK_FALSE(scene.has("open"));
+      scene.server.write({&byte, 1});
+      scene.fixture.turn(2);
+    }
+    scene.until("open");
+    CHECK(scene.events == Lines{"connect", "open"});
+  }
+  SUBCASE("as many as are allowed") {
+    scene.server.answer = [](const std::string& key) {
+      std::string many;
+      for (int i = 0; i < 32; ++i) many += "HTTP/1.1 102 Processing\r\n\r\n";
+      return many + ScriptedServer::accepting(key);
+    };
+    scene.client()->connect();
+    scene.until("open");
+    CHECK(scene.events == Lines{"connect", "open"});
+  }
+}
+
+TEST_CASE("ws handshake: the user's path leaves percent-encoded where RFC 3986 wants it") {
+  Scene scene;
+  const auto client = scene.client("/h\xC3\xB6/{id}?q=\"a|b\"&p=100%");
+  client->connect();
+  scene.until("open");
+  CHECK(scene.server.request.starts_with("GET /h%C3%B6/%7Bid%7D?q=%22a%7Cb%22&p=100%25 HTTP/1.1\r\n"));
+  CHECK(client->getRemoteURI() == "/h\xC3\xB6/{id}?q=\"a|b\"&p=100%");
+}

@@ -218,3 +218,27 @@ TEST_CASE("websocket server: what is sent before the answer leaves behind it, in
   fixture.runUntil([&] { return ask.peer.collect(), ask.peer.words.size() == 4; });
   CHECK(ask.peer.words == Words{"text:zero", "text:one", "binary:two", "binary:three"});
 }
+
+TEST_CASE("websocket server: who expects a 100 gets it before the 101 (RFC 9110 section 7.8)") {
+  LoopFixture fixture;
+  const auto worker = listenOn("websocket");
+  bool refuses = false;
+  const auto decide = [&](auto connection) {
+    if (refuses) connection->close(Http::Response(403));
+  };
+  bool isAsked = false;
+  SUBCASE("nobody is asked") {}
+  SUBCASE("the application decides") {
+    isAsked = true;
+    worker->onWebSocketConnect = decide;
+  }
+  const Ticker ticker;
+  WirePeer peer(connectRaw(worker->getListenPort()), Role::Client);
+  peer.offer(upgradeRequest("Expect: 100-Continue\r\n"));
+  fixture.runUntil([&] { return peer.collect(), peer.bytes().find("HTTP/1.1 101 ") != std::string::npos; });
+  CHECK(peer.bytes().starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n"));
+  if (!isAsked) return;
+  refuses = true;
+  const Ask refused(fixture, *worker, "Expect: 100-continue\r\n");
+  CHECK(refused.answer.starts_with("HTTP/1.1 403 "));
+}

@@ -119,7 +119,8 @@ TEST_CASE(
       {"a NUL", request(get, kFields + "X: a" + std::string(1, '\0') + "b\r\n"), "400 Bad Request"},
       {"two spaces", request("GET  / HTTP/1.1", kFields), "400 Bad Request"},
       {"no version of HTTP", request("GET /", kFields), "505 HTTP Version Not Supported"},
-      {"an empty line first", "\r\n" + request(get, kFields), "400 Bad Request"},
+      {"two empty lines first", "\r\n\r\n" + request(get, kFields), "400 Bad Request"},
+      {"an unknown expectation", request(get, kFields + "Expect: 200-ok\r\n"), "417 Expectation Failed"},
       {"TLS", std::string("\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", 11), "400 Bad Request"},
       {"zeros", std::string(64, '\0'), "400 Bad Request"},
       {"a frame without a handshake", text("hi").bytes(Role::Client), "400 Bad Request"},
@@ -265,4 +266,12 @@ TEST_CASE("websocket requests: a client that goes away before, in and behind its
     }
   }
   CHECK(server.ask(sent).starts_with("HTTP/1.1 101 "));
+}
+
+TEST_CASE("websocket requests: one empty line before the request is ignored (RFC 9112 section 2.2)") {
+  for (const std::size_t piece : {0, 1, 3}) {
+    Server server;
+    CHECK(server.ask("\r\n" + request("GET /x HTTP/1.1", kFields), piece).starts_with("HTTP/1.1 101 "));
+    CHECK(server.paths == std::vector<std::string>{"/x"});
+  }
 }

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -104,11 +106,39 @@ class NotifySocket {
   std::string text_;
 };
 
+/// Whether the end of a connection that has `port` is to look after its peer (proc(5), /proc/net/tcp).
+bool hasKeepAliveTimer(int port, int peersPort) {
+  std::ifstream table("/proc/net/tcp");
+  std::string line;
+  while (std::getline(table, line)) {
+    int local = 0;
+    int remote = 0;
+    int timer = 0;
+    constexpr const char* kColumns = "%*d: %*8x:%x %*8x:%x %*x %*8x:%*8x %x:";
+    if (std::sscanf(line.c_str(), kColumns, &local, &remote, &timer) != 3) continue;
+    if (local == port && remote == peersPort) return timer == 2;
+  }
+  return false;
+}
+
 std::string textAt(int port) {
   return "listen=text://127.0.0.1:" + std::to_string(port);
 }
 
 }  // namespace
+
+TEST_CASE("LISTEN_FDS: keep-alive watches also over who was connected before the socket was handed over") {
+  ManagersSocket socket(SOCK_STREAM);
+  LineClient early(socket.port());
+  Service service({textAt(socket.port()), "count=1"}, handing({socket.fd()}));
+  service.started(1);
+  CHECK(early.ask("who") != "");
+  LineClient late(socket.port());
+  CHECK(late.ask("who") != "");
+  for (const LineClient* client : {&early, &late}) {
+    CHECK(becomesTrue([&] { return hasKeepAliveTimer(socket.port(), client->localPort()); }));
+  }
+}
 
 TEST_CASE("LISTEN_FDS: a worker listens on the manager's socket, and what waits there is served") {
   ManagersSocket socket(SOCK_STREAM);

@@ -33,6 +33,12 @@ class LineClient {
   ~LineClient() { ::close(fd_); }
 
   int fd() const { return fd_; }
+  int localPort() const {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+    return ntohs(address.sin_port);
+  }
   bool connected() const { return error_ == 0; }
   /// errno of the first thing that failed; 0 for an end that the peer has made in order.
   int error() const { return error_; }

@@ -152,7 +152,8 @@ TEST_CASE("headers: what may be sent as name and value (RFC 9110 section 5)") {
   }
   for (const char* value : {"", "a b", "a\tb", "h\xC3\xA9", ":;,\"()"}) CHECK(isSafeHeaderValue(value));
   for (const std::string& value :
-       {std::string("a\r"), std::string("\n"), std::string("a\r\nB: c"), std::string("\0", 1)}) {
+       {std::string("a\r"), std::string("\n"), std::string("a\r\nB: c"), std::string("\0", 1),
+        std::string("a\x01"), std::string("\x1B[0m"), std::string("\x7F")}) {
     CHECK_FALSE(isSafeHeaderValue(value));
   }
 }

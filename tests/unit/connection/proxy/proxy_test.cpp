@@ -326,9 +326,11 @@ TEST_CASE("proxy: fields are checked before anything is sent: 255 bytes, no cont
     std::uint16_t port;
     std::string user, password;
   } bad[] = {
-      {tooLong, 1, "", ""}, {"a", 1, tooLong, ""},    {"a", 1, "", tooLong}, {"", 1, "", ""},
-      {"a", 0, "", ""},     {"a\r\nb", 1, "", ""},    {"a b", 1, "", ""},    {"a\0"s, 1, "", ""},
-      {"a\n", 1, "", ""},   {"a\x7f", 1, "tom", "x"},
+      {tooLong, 1, "", ""}, {"a", 1, tooLong, ""},    {"a", 1, "", tooLong},    {"", 1, "", ""},
+      {"a", 0, "", ""},     {"a\r\nb", 1, "", ""},    {"a b", 1, "", ""},       {"a\0"s, 1, "", ""},
+      {"a\n", 1, "", ""},   {"a\x7f", 1, "tom", "x"}, {"h\xC3\xB6", 1, "", ""}, {"a/b", 1, "", ""},
+      {"u@a", 1, "", ""},   {"a:b", 1, "", ""},       {"[::1]", 1, "", ""},     {"a\"b", 1, "", ""},
+      {"a?b", 1, "", ""},   {"::1%lo", 1, "", ""},
   };
   for (const auto& c : bad) {
     CAPTURE(c.host);

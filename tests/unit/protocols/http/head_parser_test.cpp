@@ -6,6 +6,8 @@
 #include <string_view>
 #include <variant>
 
+#include "support/heads.h"
+
 using namespace Workerman::Protocols::Http::detail;
 using namespace std::string_literals;
 
@@ -16,7 +18,8 @@ template <class Result, class Parse>
 Result growing(Parse parse, const std::string& bytes, std::size_t step) {
   std::size_t scanned = 0;
   for (std::size_t size = std::min(step, bytes.size());; size = std::min(size + step, bytes.size())) {
-    const std::string exact = bytes.substr(0, size);  // a copy, so that ASan sees a read past the end
+    // A copy, so that ASan sees a read past the end.
+    const std::string& exact = testing::kept(bytes.substr(0, size));
     Result result = parse(exact, HeadLimits{}, scanned);
     const auto* incomplete = std::get_if<HeadIncomplete>(&result);
     if (incomplete == nullptr || size == bytes.size()) return result;
@@ -55,12 +58,12 @@ TEST_CASE("request head: read whole, and at every cut of it") {
     CHECK(head.target == "/chat?room=1");
     CHECK(head.version == "1.1");
     CHECK(head.consumed == kGet.size());
-    CHECK(head.headers == Workerman::Connection::HeaderList{{"Host", "example.com:8080"},
-                                                            {"Upgrade", "websocket"},
-                                                            {"X-Empty", ""},
-                                                            {"X-Spaced", "a b"},
-                                                            {"Cookie", "a=1"},
-                                                            {"Cookie", "b=2"}});
+    CHECK(head.headers.toList() == Workerman::Connection::HeaderList{{"Host", "example.com:8080"},
+                                                                     {"Upgrade", "websocket"},
+                                                                     {"X-Empty", ""},
+                                                                     {"X-Spaced", "a b"},
+                                                                     {"Cookie", "a=1"},
+                                                                     {"Cookie", "b=2"}});
   }
   for (std::size_t size = 0; size < kGet.size(); ++size) CHECK(verdict(request(kGet.substr(0, size))) == "…");
 }
@@ -78,7 +81,7 @@ TEST_CASE("response head: read whole, and at every cut of it") {
     CHECK(head.reason == "Switching  Protocols");
     CHECK(head.consumed == bytes.size());
     CHECK(head.headers.size() == 3);
-    CHECK(head.headers.begin()[1].first == "upgrade");
+    CHECK(head.headers[1].first == "upgrade");
   }
   for (std::size_t size = 0; size < bytes.size(); ++size)
     CHECK(verdict(response(bytes.substr(0, size))) == "…");
@@ -254,9 +257,109 @@ TEST_CASE("request head: request lines") {
     CHECK(said == verdict(request(one.line + "\r\nHost: a\r\n\r\n", 1)));
   }
   CHECK(verdict(request("GET / HTTP/1.0\r\n\r\n")) == "");
-  CHECK(verdict(request("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")) ==
-        "400 the head begins with an empty line");
   CHECK(verdict(request("\x16\x03\x01")) == "400 not an HTTP request");
+}
+
+TEST_CASE("request head: one empty line before it is ignored, and no more than one (RFC 9112 section 2.2)") {
+  for (const std::size_t step : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{1000}}) {
+    const auto result = request("\r\n" + kGet + "more", step);
+    REQUIRE(verdict(result) == "");
+    const auto& head = std::get<RequestHead>(result);
+    CHECK(head.consumed == 2 + kGet.size());
+    CHECK(head.bytes == kGet);
+    CHECK(head.method == "GET");
+    CHECK(head.headers.get(FieldName::Host) == "example.com:8080");
+    CHECK(verdict(request("\r\n\r\n" + kGet, step)) == "400 the head begins with an empty line");
+    CHECK(verdict(request("\r\n\x16\x03", step)) == "400 not an HTTP request");
+    CHECK(verdict(request("\n" + kGet, step)) == "400 not an HTTP request");
+    CHECK(verdict(request("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", step)).starts_with("400 "));
+    CHECK(verdict(request("\r\n", step)) == "…");
+  }
+  HeadLimits limits;
+  limits.maxBytes = kGet.size();
+  CHECK(verdict(parseRequestHead("\r\n" + kGet, limits)) == "");
+}
+
+TEST_CASE("request head: it can be moved with its bytes") {
+  std::string bytes = "\r\n" + kGet;
+  auto result = parseRequestHead(bytes);
+  REQUIRE(verdict(result) == "");
+  RequestHead head = std::get<RequestHead>(std::move(result));
+  const std::string copy(head.bytes);
+  head.rebase(copy.data());
+  bytes.assign(bytes.size(), 'x');
+  CHECK(head.bytes.data() == copy.data());
+  CHECK(head.method == "GET");
+  CHECK(head.target == "/chat?room=1");
+  CHECK(head.headers.get("cookie") == "a=1");
+  CHECK(head.headers.get("X-Spaced") == "a b");
+  CHECK(head.headers.get(FieldName::Upgrade) == "websocket");
+}
+
+TEST_CASE("fields: known names are told apart without case, and counted") {
+  using Workerman::Connection::HeaderList;
+  struct Case {
+    std::string_view name;
+    FieldName expected;
+  };
+  const Case cases[] = {{"Host", FieldName::Host},
+                        {"EXPECT", FieldName::Expect},
+                        {"upgrade", FieldName::Upgrade},
+                        {"Location", FieldName::Location},
+                        {"connectioN", FieldName::Connection},
+                        {"Content-Length", FieldName::ContentLength},
+                        {"Transfer-Encoding", FieldName::TransferEncoding},
+                        {"Sec-WebSocket-Key", FieldName::SecWebSocketKey},
+                        {"sec-websocket-accept", FieldName::SecWebSocketAccept},
+                        {"Sec-WebSocket-Version", FieldName::SecWebSocketVersion},
+                        {"Sec-WebSocket-Protocol", FieldName::SecWebSocketProtocol},
+                        {"Sec-WebSocket-Extensions", FieldName::SecWebSocketExtensions},
+                        {"Hosts", FieldName::Other},
+                        {"", FieldName::Other}};
+  for (const Case& one : cases) {
+    CAPTURE(one.name);
+    CHECK(fieldName(one.name) == one.expected);
+    for (std::size_t at = 0; at < one.name.size(); ++at) {
+      std::string other(one.name);
+      other[at] = other[at] == '!' ? '+' : '!';
+      CHECK(fieldName(other) == FieldName::Other);
+    }
+  }
+  const FieldList fields = testing::fieldList(
+      {{"Upgrade", "a"}, {"X", "1"}, {"uPGRADE", ""}, {"x", "2"}, {"Connection", "c"}, {"Upgrade", "b"}});
+  CHECK(fields.size() == 6);
+  CHECK(fields.count(FieldName::Upgrade) == 3);
+  CHECK(fields.count("upgrade") == 3);
+  CHECK(fields.get(FieldName::Upgrade) == "a");
+  CHECK(fields.count("X") == 2);
+  CHECK(fields.get("x") == "1");
+  CHECK(fields.get("Y") == std::nullopt);
+  CHECK(fields.get(FieldName::Host) == std::nullopt);
+  std::string seen;
+  CHECK_FALSE(fields.any(FieldName::Upgrade, [&](std::string_view value) {
+    seen.append(value).append(";");
+    return false;
+  }));
+  CHECK(seen == "a;;b;");
+  CHECK(fields.any(FieldName::Upgrade, [](std::string_view value) { return value == "b"; }));
+  CHECK(
+      fields.toList() ==
+      HeaderList{
+          {"Upgrade", "a"}, {"X", "1"}, {"Upgrade", ""}, {"x", "2"}, {"Connection", "c"}, {"Upgrade", "b"}});
+}
+
+TEST_CASE("heads: every byte in a value, at every place, is judged alike") {
+  for (int c = 0; c < 256; ++c) {
+    const char byte = static_cast<char>(c);
+    const bool isGood = byte == '\t' || (static_cast<unsigned char>(byte) >= 0x20 && byte != '\x7F');
+    for (std::size_t at = 1; at < 20; ++at) {
+      std::string value(20, 'v');
+      value[at] = byte;
+      if (byte == '\n') continue;
+      const std::string said = verdict(request("GET / HTTP/1.1\r\nHost: a\r\nX: " + value + "\r\n\r\n"));
+      CHECK_MESSAGE(said == (isGood ? "" : "400 a control character in a header"), c, " at ", at);
+    }
+  }
 }
 
 TEST_CASE("heads: exactly maxBytes pass, one byte more is refused, also without an end in sight") {

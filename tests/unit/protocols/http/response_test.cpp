@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "support/heads.h"
+
 using Workerman::Protocols::Http::Response;
 using namespace std::string_literals;
 
@@ -132,17 +134,13 @@ TEST_CASE(
 }
 
 TEST_CASE("response: a received one prints as it came (api.md: the response of onWebSocketConnect)") {
-  Workerman::Protocols::Http::detail::ResponseHead head;
-  head.version = "1.1";
-  head.status = 101;
-  head.reason = "Fine";
-  head.headers = {{"upgrade", "WebSocket"}, {"Set-Cookie", "a=1"}, {"Set-Cookie", "b=2"}};
+  const auto head = testing::responseHead(
+      "HTTP/1.1 101 Fine\r\nupgrade: WebSocket\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n");
   const Response response = Response::fromHead(head);
   CHECK(printed(response) ==
         "HTTP/1.1 101 Fine\r\nupgrade: WebSocket\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n");
   CHECK(response.getReasonPhrase() == "Fine");
   CHECK(response.getStatusCode() == 101);
-  head.reason = "";
-  head.headers = {};
-  CHECK(printed(Response::fromHead(head)) == "HTTP/1.1 101 \r\n\r\n");
+  const auto bare = testing::responseHead("HTTP/1.1 101\r\n\r\n");
+  CHECK(printed(Response::fromHead(bare)) == "HTTP/1.1 101 \r\n\r\n");
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "support/heads.h"
+
 using namespace Workerman::Protocols::detail;
 using Workerman::Connection::HeaderList;
 using Workerman::Protocols::DeflateOptions;
@@ -96,10 +98,10 @@ TEST_CASE("extensions: the grammar of the header (RFC 6455 section 9.1)") {
 TEST_CASE("extensions: several fields are one list, in order") {
   HeaderList headers{{"Sec-WebSocket-Extensions", "a;x"}, {"Other", "b"}};
   headers.add("sec-websocket-extensions", "c, d");
-  CHECK(printed(parseExtensions(headers)) == "a;x, c, d");
+  CHECK(printed(parseExtensions(testing::fieldList(headers))) == "a;x, c, d");
   headers.add("Sec-WebSocket-Extensions", "e;");
-  CHECK(printed(parseExtensions(headers)) == "malformed");
-  CHECK(printed(parseExtensions(HeaderList{})) == "");
+  CHECK(printed(parseExtensions(testing::fieldList(headers))) == "malformed");
+  CHECK(printed(parseExtensions(testing::fieldList({}))) == "");
 }
 
 TEST_CASE("extensions: the server takes the first offer that it need not decline (RFC 7692 section 7.1)") {

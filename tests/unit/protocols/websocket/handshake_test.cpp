@@ -2,16 +2,18 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <variant>
 
+#include "support/heads.h"
+
 using namespace Workerman::Protocols::detail;
 using namespace std::string_literals;
 using Workerman::Connection::HeaderList;
-using Workerman::Protocols::Http::detail::parseRequestHead;
-using Workerman::Protocols::Http::detail::parseResponseHead;
+using Workerman::Protocols::Http::detail::FieldName;
 using Workerman::Protocols::Http::detail::RequestHead;
 using Workerman::Protocols::Http::detail::ResponseHead;
 
@@ -30,17 +32,14 @@ HandshakeRequest plain() {
 }
 
 RequestHead readRequest(const std::string& bytes) {
-  return std::get<RequestHead>(parseRequestHead(bytes));
+  return testing::requestHead(bytes);
 }
 
 /// The answer to kKey with these headers.
-ResponseHead answer(HeaderList headers, int status = 101, std::string reason = "Switching Protocols") {
-  ResponseHead head;
-  head.version = "1.1";
-  head.status = status;
-  head.reason = std::move(reason);
-  head.headers = std::move(headers);
-  return head;
+ResponseHead answer(const HeaderList& headers, int status = 101,
+                    const std::string& reason = "Switching Protocols", const std::string& version = "1.1") {
+  return testing::responseHead(
+      testing::headText("HTTP/" + version + " " + std::to_string(status) + " " + reason, headers));
 }
 
 HeaderList good() {
@@ -57,13 +56,9 @@ HeaderList without(HeaderList headers, std::string_view name) {
   return headers;
 }
 
-RequestHead asked(HeaderList headers, std::string method = "GET", std::string version = "1.1") {
-  RequestHead head;
-  head.method = std::move(method);
-  head.target = "/";
-  head.version = std::move(version);
-  head.headers = std::move(headers);
-  return head;
+RequestHead asked(const HeaderList& headers, const std::string& method = "GET",
+                  const std::string& version = "1.1") {
+  return testing::requestHead(testing::headText(method + " / HTTP/" + version, headers));
 }
 
 HeaderList goodRequest() {
@@ -159,11 +154,50 @@ TEST_CASE("handshake: the target begins with a slash") {
   }
 }
 
+TEST_CASE("handshake: what may not stand in a target is percent-encoded (RFC 3986 sections 3.3 and 3.4)") {
+  struct Case {
+    std::string target, expected;
+  };
+  const Case cases[] = {
+      {"/h\xC3\xB6?q=\xE2\x82\xAC", "/h%C3%B6?q=%E2%82%AC"},
+      {"/{a}\"b\"^c|d\\e`f", "/%7Ba%7D%22b%22%5Ec%7Cd%5Ce%60f"},
+      {"/<a>?b[]=[1]#c", "/%3Ca%3E?b%5B%5D=%5B1%5D%23c"},
+      {"/%zz", "/%25zz"},
+      {"/%", "/%25"},
+      {"/%4", "/%254"},
+      {"/%4g%%41", "/%254g%25%41"},
+      {"/a%20b%c3%B6", "/a%20b%c3%B6"},
+      {"/-._~!$&'()*+,;=:@/?AZaz09", "/-._~!$&'()*+,;=:@/?AZaz09"},
+      {"\xFF", "/%FF"},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.target);
+    HandshakeRequest request = plain();
+    request.target = one.target;
+    const RequestHead head = readRequest(buildRequest(request));
+    CHECK(head.target == one.expected);
+    CHECK(checkRequest(head).ok());
+  }
+  // Every other character is either sent as it is or encoded, and our own server takes all of them.
+  for (int c = 0x21; c < 0x100; ++c) {
+    const auto byte = static_cast<unsigned char>(c);
+    HandshakeRequest request = plain();
+    const std::string target{'/', 'a', static_cast<char>(c), 'b'};
+    if (byte == 0x7F) continue;
+    request.target = target;
+    const RequestHead head = readRequest(buildRequest(request));
+    char encoded[8];
+    std::snprintf(encoded, sizeof encoded, "/a%%%02Xb", static_cast<unsigned>(byte));
+    CHECK((head.target == target || head.target == encoded));
+    CHECK((byte < 0x80 || head.target == encoded));
+  }
+}
+
 TEST_CASE("handshake: our own server accepts our own request") {
   const RequestCheck check = checkRequest(readRequest(buildRequest(plain())));
   CHECK(check.ok());
   CHECK(check.key == kKey);
-  const auto head = std::get<ResponseHead>(parseResponseHead(buildAccept(check.key, "chat", {{"X", "y"}})));
+  const auto head = testing::responseHead(buildAccept(check.key, "chat", {{"X", "y"}}));
   CHECK_FALSE(checkResponse(head, kKey, "chat"));
   CHECK(head.headers.get("X") == "y");
 }
@@ -221,6 +255,29 @@ TEST_CASE("handshake: each refusal of a request names its cause") {
   CHECK(cause(request, {}) == "websocket handshake: the URI contains white space");
   request.target = "/a\n";
   CHECK(cause(request, {}) == "websocket handshake: the URI contains CR, LF or NUL");
+  request.target = "/a\x01";
+  CHECK(cause(request, {}) == "websocket handshake: the URI contains a control character");
+  request = plain();
+  CHECK(cause(request, {{"X", "a\x7F"}}) == "websocket handshake: header X contains a control character");
+  CHECK(cause(request, {{"X", "a\tb"}}).starts_with("built: "));
+  CHECK(cause(request, {{"X", "h\xC3\xB6"}}).starts_with("built: "));
+  for (const char* host : {"a b", "h\xC3\xB6", "a/b", "a:b", "", "user@a", "[::1", "a:123456"}) {
+    CHECK(cause(request, {{"Host", host}}) ==
+          "websocket handshake: Host \""s + host + "\" is not a host and port");
+  }
+  request.host = "h\xC3\xB6";
+  CHECK(cause(request, {}) == "websocket handshake: Host \"h\xC3\xB6\" is not a host and port");
+  request = plain();
+  const std::string foreign = " is not ASCII; an international name is written in punycode";
+  request.origin = "http://h\xC3\xB6";
+  CHECK(cause(request, {}) == "websocket handshake: the origin" + foreign);
+  request.origin = "";
+  CHECK(cause(request, {{"origin", "http://h\xC3\xB6"}}) == "websocket handshake: header Origin" + foreign);
+}
+
+TEST_CASE("handshake: answers of 1xx but 101 come before the one that counts (RFC 9110 section 15.2)") {
+  for (const int status : {100, 102, 103, 199}) CHECK(isInterim(status));
+  for (const int status : {99, 101, 200, 204, 301, 400, 500, 0}) CHECK_FALSE(isInterim(status));
 }
 
 TEST_CASE("handshake: answers that complete the upgrade (RFC 6455 section 4.1)") {
@@ -257,14 +314,12 @@ TEST_CASE("handshake: each way an answer can be wrong has its own message") {
   twoProtocols.add("Sec-WebSocket-Protocol", "chat");
   HeaderList twoExtensions = with(good(), "Sec-WebSocket-Extensions", "known");
   twoExtensions.add("Sec-WebSocket-Extensions", "known");
-  ResponseHead old = answer(good());
-  old.version = "1.0";
+  const ResponseHead old = answer(good(), 101, "Switching Protocols", "1.0");
   const Case cases[] = {
       {answer({}, 200, "OK"), "server answered 200 OK instead of switching to websocket"},
       {answer({{"Location", "http://b/"}}, 301, "Moved Permanently"),
        "server answered 301 Moved Permanently (Location: http://b/) instead of switching to websocket"},
       {answer(good(), 404, ""), "server answered 404 instead of switching to websocket"},
-      {answer(good(), 100, "Continue"), "server answered 100 Continue instead of switching to websocket"},
       {old, "server answered 101 in HTTP/1.0"},
       {answer(without(good(), "Upgrade")), "server's answer has no \"Upgrade: websocket\""},
       {answer(with(good(), "Upgrade", "websocket2")), "server's answer has no \"Upgrade: websocket\""},
@@ -339,6 +394,11 @@ TEST_CASE(
       {asked(with(goodRequest(), "Sec-WebSocket-Extensions", "x-one;a=\"b\" , , permessage-deflate")), 0, ""},
       {asked(with(goodRequest(), "Sec-WebSocket-Extensions", "permessage-deflate;")), 400,
        "Sec-WebSocket-Extensions is malformed"},
+      {asked(with(goodRequest(), "Expect", "100-Continue")), 0, ""},
+      {asked(with(goodRequest(), "Expect", "")), 0, ""},
+      {asked(with(goodRequest(), "Expect", "100-continue, 200-ok")), 417,
+       "an expectation other than 100-continue"},
+      {asked(with(goodRequest(), "Expect", "x")), 417, "an expectation other than 100-continue"},
       {badKey(""), 400, notBase64},
       {badKey("dGhlIHNhbXBsZSBub25jZQ="), 400, notBase64},
       {badKey("dGhlIHNhbXBsZSBub25jZQ==="), 400, notBase64},
@@ -353,6 +413,12 @@ TEST_CASE(
     CHECK(check.ok() == (one.status == 0));
     CHECK(check.key == (check.ok() ? kKey : ""));
   }
+}
+
+TEST_CASE("handshake: who expects a 100 is told apart") {
+  CHECK(expectsContinue(asked(with(goodRequest(), "expect", "100-CONTINUE"))));
+  CHECK_FALSE(expectsContinue(asked(with(goodRequest(), "Expect", ""))));
+  CHECK_FALSE(expectsContinue(asked(goodRequest())));
 }
 
 TEST_CASE("handshake: the accepting answer, byte for byte") {
@@ -377,15 +443,13 @@ TEST_CASE("handshake: refusals close, and say what would be accepted") {
   CHECK(buildRefusal(403, {}, "no") ==
         "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/html;charset=utf-8\r\n"
         "Content-Length: 2\r\n\r\nno");
-  const auto headersOf = [](int status) {
-    return std::get<ResponseHead>(parseResponseHead(buildRefusal(status))).headers;
-  };
+  const auto headersOf = [](int status) { return testing::responseHead(buildRefusal(status)).headers; };
   CHECK(headersOf(405).get("Allow") == "GET");
   CHECK(headersOf(426).get("Upgrade") == "websocket");
   CHECK(headersOf(426).get("Sec-WebSocket-Version") == "13");
-  CHECK(headerHasToken(headersOf(426), "Connection", "Upgrade"));
+  CHECK(headerHasToken(headersOf(426), FieldName::Connection, "Upgrade"));
   for (const int status : {400, 403, 405, 426, 503})
-    CHECK(headerHasToken(headersOf(status), "Connection", "close"));
+    CHECK(headerHasToken(headersOf(status), FieldName::Connection, "close"));
 }
 
 TEST_CASE("handshake: tokens of comma-separated headers") {
@@ -403,5 +467,7 @@ TEST_CASE("handshake: tokens of comma-separated headers") {
       {{{"Connection", ",,,"}}, false},
       {{{"Other", "upgrade"}}, false},
   };
-  for (const Case& one : cases) CHECK(headerHasToken(one.headers, "Connection", "Upgrade") == one.expected);
+  for (const Case& one : cases) {
+    CHECK(headerHasToken(testing::fieldList(one.headers), FieldName::Connection, "Upgrade") == one.expected);
+  }
 }
