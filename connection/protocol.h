@@ -18,6 +18,9 @@ namespace Workerman::Connection {
 
 class Protocol;
 
+/// Which end of a connection: the one that connects, or the one that listens.
+enum class Side { Client, Server };
+
 /// One message on its way to many connections, encoded once for all of them.
 class Broadcast {
  public:
@@ -110,6 +113,10 @@ class Protocol {
 
   /// The type that onMessage gets.
   virtual const TypeTag* messageType() const noexcept = 0;
+
+  /// Why an end of that side cannot speak this protocol, to stand behind its
+  /// name; null if it can, as is the rule.
+  virtual const char* refusal(Side) const noexcept { return nullptr; }
 
   /// Parses what it can of `input` and delivers messages. Must return when
   /// there is too little data or `connection.mayReceive(input)` is false.

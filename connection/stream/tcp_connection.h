@@ -14,6 +14,7 @@
 #include "../../core/connection_view.h"
 #include "../../core/loop_timer.h"
 #include "../../core/poll_handle.h"
+#include "../../core/seconds.h"
 #include "../compact_text.h"
 #include "../connection_interface.h"
 #include "../context.h"
@@ -85,7 +86,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// The longest package or websocket message that is received, in bytes.
   std::size_t maxPackageSize = defaultMaxPackageSize;
   /// Seconds that end() waits for the peer to close.
-  double lingerTimeout = defaultLingerTimeout;
+  Seconds lingerTimeout = defaultLingerTimeout;
   /// One's own values, by name. @see Workerman manual: tcp-connection/context
   Context context;
   /// A client's request headers; a server's answer headers.
@@ -107,19 +108,19 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Client: the Origin header. Null: none.
   CompactText websocketOrigin;
   /// Seconds between pings; 0: none.
-  float websocketPingInterval = 0;
+  BasicSeconds<float> websocketPingInterval;
   /// Seconds that a ping's pong may take before the connection counts as lost;
   /// 0: for ever; below 0: the ping interval.
-  float websocketPongTimeout = -1;
+  BasicSeconds<float, BelowZero::Allowed> websocketPongTimeout{-1};
   /// Seconds that close() waits for the peer's close frame, and for the peer to
   /// take more of what was sent before ours: a slow reader gets all of it.
-  float websocketCloseTimeout = 2;
+  BasicSeconds<float> websocketCloseTimeout{2};
   /// @}
 
   /// Start values of new connections; process-wide, set before runAll() or embed().
   static inline std::size_t defaultMaxSendBufferSize = 1048576;
   static inline std::size_t defaultMaxPackageSize = 10485760;
-  static inline double defaultLingerTimeout = 1.0;
+  static inline Seconds defaultLingerTimeout{1};
 
   /// All connections of this thread, by id.
   static constexpr ConnectionView connections{};

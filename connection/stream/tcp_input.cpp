@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "../../core/event_loop.h"
+#include "../../core/log.h"
 #include "../socket.h"
 #include "../tls/tls_io.h"
 #include "../tls/tls_stream.h"
@@ -222,7 +223,9 @@ void TcpConnection::updateWatch() noexcept {
   if (fd_ < 0) return;
   const bool drains = status_ == STATUS_ENDING || isDraining_;
   const bool reads = !hasEnded_ && (drains || isInTlsHandshake() || (!isPaused_ && !stopsReceiving()));
-  poll_.watch((reads ? PollHandle::Readable : 0) | (sendQueue_.empty() ? 0 : PollHandle::Writable));
+  const int error =
+      poll_.watch((reads ? PollHandle::Readable : 0) | (sendQueue_.empty() ? 0 : PollHandle::Writable));
+  if (error != 0) Workerman::detail::log("cannot watch a socket: " + describeError(error));
 }
 
 }  // namespace Workerman::Connection

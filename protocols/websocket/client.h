@@ -11,6 +11,10 @@ class WebsocketClient final : public WebsocketProtocol {
  public:
   using WebsocketProtocol::WebsocketProtocol;
 
+  const char* refusal(Connection::Side side) const noexcept override {
+    return side == Connection::Side::Client ? nullptr
+                                            : "is spoken by clients; a Worker listens on websocket://";
+  }
   bool readyOnConnect() const noexcept override { return false; }
   void prepare(Connection::TcpConnection& connection) const override;
   void onConnect(Connection::TcpConnection& connection) const override;

@@ -17,6 +17,10 @@ class WebsocketServer final : public WebsocketProtocol {
  public:
   using WebsocketProtocol::WebsocketProtocol;
 
+  const char* refusal(Connection::Side side) const noexcept override {
+    return side == Connection::Side::Server ? nullptr
+                                            : "is spoken by servers; an AsyncTcpConnection connects to ws://";
+  }
   void receive(Connection::TcpConnection& connection, Connection::Input& input) const override;
   Connection::SendResult send(Connection::TcpConnection& connection, Message message) const override;
   bool beginClose(Connection::TcpConnection& connection, int code, std::string_view reason) const override;

@@ -32,6 +32,14 @@ TEST_CASE("reconnect delay: chance only shortens it, by at most the jitter") {
   CHECK(secondsUntilRetry(usual, 9, 0) == 30);
 }
 
+TEST_CASE("reconnect delay: infinite members") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(secondsUntilRetry({.first = infinity}, 0, 1) <= 30);
+  CHECK(secondsUntilRetry({.first = 1, .max = infinity, .jitter = 0}, 10, 0) == 1024);
+  CHECK(secondsUntilRetry({.first = infinity, .max = infinity, .jitter = 1}, 0, 1) == infinity);
+  CHECK(secondsUntilRetry({.first = 1, .factor = infinity, .max = infinity, .jitter = 1}, 1, 1) == infinity);
+}
+
 TEST_CASE("reconnect delay: members out of range are refused") {
   const double nan = std::nan("");
   for (const ReconnectDelay& bad : {
