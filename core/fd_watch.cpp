@@ -98,6 +98,10 @@ void FdWatches::set(int fd, BoundCallback Watch::*direction, BoundCallback task)
     std::swap(watch.*direction, task);
     const int error = arm(EPOLL_CTL_MOD, fd, watch);
     if (error == 0) return;
+    if (error != EBADF && error != ENOENT) {
+      std::swap(watch.*direction, task);
+      refuse(fd, error);
+    }
     // Nobody waits for the descriptor that had this number any more; only the other direction is lost.
     task = std::exchange(watch.*direction, nullptr);
     if (watch.readable || watch.writable) {
@@ -179,17 +183,17 @@ void FdWatches::lose(int fd, int error) noexcept {
   });
 }
 
-/// Why the number does not stand for what is watched any more; 0: it does.
-int FdWatches::goneBecause(int fd) noexcept {
+/// Whether the number does not stand for what is watched any more.
+bool FdWatches::isGone(int fd) noexcept {
   epoll_event event{};
   event.events = EPOLLONESHOT;
   // Added again only if it is another file.
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
-    return ENOENT;
+    return true;
   }
-  if (errno == EEXIST) return 0;
-  return errno == EBADF ? EBADF : ENOENT;
+  // Short of memory the kernel does not say; there is a next time.
+  return errno == EBADF || errno == EPERM;
 }
 
 void FdWatches::startCheck(double seconds) {
@@ -199,20 +203,23 @@ void FdWatches::startCheck(double seconds) {
 
 void FdWatches::check() noexcept {
   loop_.guarded([this] {
-    std::vector<int> gone;
-    const auto look = [&](int fd) {
-      if (goneBecause(fd) != 0) gone.push_back(fd);
+    std::vector<std::pair<int, std::uint32_t>> gone;
+    const auto look = [&](const Watches::value_type& each) {
+      if (isGone(each.first)) gone.emplace_back(each.first, each.second.serial);
     };
     for (const int fd : std::exchange(new_, {})) {
-      if (watches_.contains(fd)) look(fd);
+      if (const auto found = watches_.find(fd); found != watches_.end()) look(*found);
     }
     const std::size_t buckets = watches_.bucket_count();
     for (std::size_t i = 0, seen = 0; i < buckets && seen < kChecked; ++i) {
       nextBucket_ = (nextBucket_ + 1) % buckets;
       for (auto each = watches_.begin(nextBucket_); each != watches_.end(nextBucket_); ++each, ++seen)
-        look(each->first);
+        look(*each);
     }
-    for (const int fd : gone) lose(fd, ENOENT);
+    // Looked up again: what goes with one of them may end and begin others.
+    for (const auto& [fd, serial] : gone) {
+      if (find(fd, serial) != nullptr) lose(fd, EBADF);
+    }
     if (armed_ != 0 && !check_.active()) startCheck(kCheckSeconds);
   });
 }
@@ -257,7 +264,7 @@ void FdWatches::dispatch(int fd, std::uint32_t serial, BoundCallback Watch::*dir
 /// Waits on if the callback has cleared the error or is still reading what
 /// came before it. Otherwise the same error would be told for ever.
 void FdWatches::tellError(int fd, std::uint32_t serial) noexcept {
-  if (const int error = goneBecause(fd); error != 0) return lose(fd, error);
+  if (isGone(fd)) return lose(fd, EBADF);
   disarm(*find(fd, serial));
   const int unreadBefore = unreadBytes(fd);
   dispatch(fd, serial, &Watch::readable);

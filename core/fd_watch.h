@@ -54,7 +54,7 @@ class FdWatches {
   void disarm(Watch& watch) noexcept;
   Watches::node_type take(Watches::iterator found) noexcept;
   void lose(int fd, int error) noexcept;
-  int goneBecause(int fd) noexcept;
+  bool isGone(int fd) noexcept;
   void startCheck(double seconds);
   void check() noexcept;
   void tell(int fd, std::uint32_t serial, std::uint32_t events) noexcept;

@@ -22,12 +22,15 @@ enum class BelowZero {
 ///     worker.idleTimeout = 60;
 ///     Worker::stopTimeout = INFINITY;
 ///     double twice = worker.idleTimeout * 2;
+///
+/// It converts from and to numbers, so that `urgent ? 0 : worker.idleTimeout`
+/// is ambiguous and does not compile; a `double(…)` around it does.
 template <std::floating_point Number, BelowZero below = BelowZero::Refused>
 class BasicSeconds {
  public:
   constexpr BasicSeconds() noexcept = default;
   /// @throws std::invalid_argument for NaN, and for a number below 0 unless that is allowed.
-  constexpr explicit BasicSeconds(double seconds) : seconds_(checked(seconds)) {}
+  constexpr BasicSeconds(double seconds) : seconds_(checked(seconds)) {}
   constexpr BasicSeconds& operator=(double seconds) {
     seconds_ = checked(seconds);
     return *this;

@@ -1,6 +1,7 @@
 // Memory of many connections goes back to the system when they have gone.
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <workerman/workerman.h>
 
@@ -35,6 +36,10 @@ TEST_CASE("memory: what many connections have used is given back after most of t
   // In a process of its own: nothing that other tests have left in the heap counts.
   const int status = testing::inChild([] {
     std::size_t before = 0, most = 0, after = 0;
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
     {
       LoopFixture fixture;
       const auto worker = testing::listenOn("text");

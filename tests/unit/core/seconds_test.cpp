@@ -89,7 +89,8 @@ TEST_CASE("seconds: a number in every respect") {
   CHECK(seconds < 3);
   CHECK(2 < seconds);
   CHECK(seconds != 2);
-  CHECK((seconds > 0 ? seconds : 0) == 2.5);
+  CHECK((seconds > 0 ? double(seconds) : 0) == 2.5);
+  CHECK((seconds > 0 ? seconds : BasicSeconds<float>{1}) == 2.5);
   CHECK(std::isfinite(seconds));
   CHECK(std::to_string(seconds).substr(0, 3) == "2.5");
   seconds += 0.5;
