@@ -100,17 +100,17 @@ TEST_CASE_FIXTURE(Naming,
       std::make_shared<Worker>("text://127.0.0.1:0", SocketContext{.ssl = {.local_cert = certificate}});
   worker->transport = "ssl";
   worker->listen();
-  const auto client = connect(*worker, "text", {.peer_name = ".a.test"});
-  CHECK_THROWS_WITH_AS(client->connect(), "TLS: peer_name '.a.test' begins with a dot: it is one whole name",
+  const auto dotted = connect(*worker, "text", {.peer_name = ".a.test"});
+  CHECK_THROWS_WITH_AS(dotted->connect(), "TLS: peer_name '.a.test' begins with a dot: it is one whole name",
                        std::runtime_error);
-  CHECK(client.use_count() == 1);
+  CHECK(dotted.use_count() == 1);
   CHECK_THROWS_WITH_AS(Connection::AsyncTcpConnection("wss://.a.test"),
                        doctest::Contains("the host begins with a dot"), std::invalid_argument);
   const auto refuse = [&](SslOptions options) {
-    const auto server =
+    const auto refused =
         std::make_shared<Worker>("text://127.0.0.1:0", SocketContext{.ssl = std::move(options)});
-    server->transport = "ssl";
-    CHECK_THROWS_WITH_AS(server->listen(), doctest::Contains("begins with a dot"), std::runtime_error);
+    refused->transport = "ssl";
+    CHECK_THROWS_WITH_AS(refused->listen(), doctest::Contains("begins with a dot"), std::runtime_error);
   };
   refuse({.local_cert = certificate, .verify_peer = true, .peer_name = ".a.test"});
   refuse({.local_cert = certificate, .SNI_server_certs = {{".a.test", certificate}}});

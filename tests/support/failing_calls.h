@@ -15,6 +15,7 @@ class FailingCalls {
   FailingCalls& operator=(const FailingCalls&) = delete;
   ~FailingCalls();
 
+  /// Of sockets.
   std::function<int(int fd)> epollControl;
   std::function<int()> accept;
   std::function<int()> receiveMany;
