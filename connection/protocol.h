@@ -23,6 +23,9 @@ class Link;
 }
 using detail::Link;
 
+/// Which end of a connection: the one that connects, or the one that listens.
+enum class Side { Client, Server };
+
 /// One message on its way to many connections, encoded once for all of them.
 class Broadcast {
  public:
@@ -140,6 +143,10 @@ class Protocol {
 
   /// The type that onMessage gets.
   virtual const TypeTag* messageType() const noexcept = 0;
+
+  /// Why an end of that side cannot speak this protocol, to stand behind its
+  /// name; null if it can, as is the rule.
+  virtual const char* refusal(Side) const noexcept { return nullptr; }
 
   /// Parses what it can of `input` and delivers messages. Must return when
   /// there is too little data or `connection.mayReceive(input)` is false.

@@ -54,7 +54,7 @@ class EventLoop {
   /// Calls `fn` once, after `seconds` (0: in the next iteration). `args` is a
   /// std::tuple for the callback, `{}` or nullptr; without any, a callback that
   /// takes an int gets the timer's id. Returns the id, positive and not used
-  /// again. Throws std::invalid_argument for negative or non-finite seconds.
+  /// again. Infinite seconds never end. Throws std::invalid_argument for NaN and below 0.
   template <class F, class Args = std::tuple<>>
   int delay(double seconds, F&& fn, Args&& args = {}) {
     return addTimer(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), false);
@@ -76,7 +76,10 @@ class EventLoop {
   /// Calls `fn` (which may take the descriptor as an int) whenever `fd` can be
   /// read, has ended or has failed; replaces an earlier one. The descriptor
   /// stays the caller's and becomes non-blocking; end the watch before closing
-  /// it. An error that reading does not clear is told once, not for ever.
+  /// it: one that is closed first loses the watch with a line in the log, at
+  /// the latest a moment later, and another file that gets its number is not
+  /// taken for it. An error that reading does not clear is told once, not for
+  /// ever.
   /// Throws std::runtime_error for what cannot be watched (a regular file).
   template <class F>
   void onReadable(int fd, F&& fn) {

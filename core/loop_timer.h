@@ -20,7 +20,7 @@ class LoopTimer {
   ~LoopTimer();
 
   /// Calls `fn(context)` after `seconds` (negative counts as 0: in the next
-  /// iteration), again and again with `repeat`. Replaces what was waiting.
+  /// iteration; infinite and huge: never), again and again with `repeat`. Replaces what was waiting.
   void start(double seconds, Callback fn, void* context, bool repeat = false);
   void stop() noexcept;
   /// Whether it waits; false inside the callback of one that does not repeat.

@@ -31,17 +31,21 @@ class PollHandle {
   /// outlive the next close(). @throws std::system_error
   void open(EventLoop& loop, int fd, Handler handler, void* owner);
 
-  /// Changes what is waited for: a union of Events.
-  void watch(int events) noexcept {
-    if (poller_ != nullptr && events != watched_) change(events);
+  /// Changes what is waited for: a union of Events. 0, or the system's error
+  /// number when it refuses (ENOSPC, ENOMEM): then what was waited for before
+  /// still is, and it is the owner who has to tell, to try again, or to end.
+  [[nodiscard]] int watch(int events) noexcept {
+    return poller_ != nullptr && events != watched_ ? change(events) : 0;
   }
+  /// Waits for nothing, which never fails.
+  void unwatch() noexcept { static_cast<void>(watch(None)); }
 
   /// No further call of the handler. Harmless when closed.
   void close() noexcept;
 
  private:
   friend class Poller;
-  void change(int events) noexcept;
+  int change(int events) noexcept;
 
   Poller* poller_ = nullptr;
   Handler handler_ = nullptr;

@@ -7,7 +7,6 @@
 #include <system_error>
 
 #include "event_loop.h"
-#include "log.h"
 
 namespace Workerman::detail {
 namespace {
@@ -37,6 +36,9 @@ Poller* Poller::make(EventLoop& loop) {
       loop, [&](uv_poll_t* poll) { return uv_poll_init(loop.uvLoop(), poll, poller->epoll_); });
   if (error != 0) throw std::system_error(-error, std::system_category(), "cannot watch an epoll set");
   poller->poll_.get()->data = poller.get();
+  // For good, since libuv ends the process when the system refuses to watch it; see countWatched().
+  uv_poll_start(poller->poll_.get(), UV_READABLE, &Poller::onReady);
+  uv_unref(poller->poll_.base());
   return poller.release();
 }
 
@@ -80,16 +82,12 @@ int Poller::control(int operation, PollHandle& handle, int events) noexcept {
   return ::epoll_ctl(epoll_, operation, handle.fd_, &event);
 }
 
-/// libuv's handle keeps the loop running, so it is active while there is something to wait for.
+/// libuv's handle keeps the loop running only while there is something to wait for.
 void Poller::countWatched(int change) noexcept {
   const bool wasActive = watched_ != 0;
   watched_ += change;
   if (!poll_ || wasActive == (watched_ != 0)) return;
-  if (wasActive) {
-    uv_poll_stop(poll_.get());
-  } else {
-    uv_poll_start(poll_.get(), UV_READABLE, &Poller::onReady);
-  }
+  wasActive ? uv_unref(poll_.base()) : uv_ref(poll_.base());
 }
 
 void Poller::forget(const PollHandle& handle) noexcept {
@@ -110,27 +108,23 @@ void PollHandle::open(EventLoop& loop, int fd, Handler handler, void* owner) {
   fd_ = fd;
 }
 
-void PollHandle::change(int events) noexcept {
-  if (poller_->epoll_ < 0) return;
-  const int before = std::exchange(watched_, events);
+int PollHandle::change(int events) noexcept {
+  if (poller_->epoll_ < 0) return 0;  // the loop is closed, and so is about to be what waits here
   if (events == None) {
     // A socket that nobody waits for must not wake the loop with its errors either.
-    poller_->control(EPOLL_CTL_DEL, *this, None);
-    return poller_->countWatched(-1);
-  }
-  if (before != None) {
-    poller_->control(EPOLL_CTL_MOD, *this, events);
-  } else if (poller_->control(EPOLL_CTL_ADD, *this, events) == 0) {
-    poller_->countWatched(1);
-  } else {
     watched_ = None;
-    log("cannot watch a socket: " + std::system_category().message(errno));
+    poller_->control(EPOLL_CTL_DEL, *this, None);
+    poller_->countWatched(-1);
+    return 0;
   }
+  if (poller_->control(watched_ == None ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, *this, events) != 0) return errno;
+  if (std::exchange(watched_, events) == None) poller_->countWatched(1);
+  return 0;
 }
 
 void PollHandle::close() noexcept {
   if (poller_ == nullptr) return;
-  watch(None);
+  unwatch();
   poller_->forget(*this);
   std::exchange(poller_, nullptr)->release();
 }

@@ -186,6 +186,7 @@ std::size_t Runtime::accepted() const noexcept {
 }
 
 void Runtime::connectionEnded() {
+  if (phase_ == Phase::Running) memory_.connectionEnded(*loop_, heldConnections());
   if (phase_ == Phase::Stopping) finishIfDone();
 }
 
@@ -210,6 +211,7 @@ void Runtime::finishNow() {
 void Runtime::finish() noexcept {
   if (phase_ == Phase::Idle) return;
   deadline_.reset();
+  memory_.close();
   Timer::init(nullptr);
   PostQueue::close(*loop_);
   Worker::globalEvent = nullptr;

@@ -13,6 +13,7 @@
 #include "fwd.h"
 #include "listener.h"
 #include "loop_timer.h"
+#include "memory_return.h"
 
 namespace Workerman::detail {
 
@@ -85,6 +86,7 @@ class Runtime {
   std::vector<Worker*> workers_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<LoopTimer> deadline_;
+  MemoryReturn memory_;
   Phase phase_ = Phase::Idle;
   Manner manner_ = Manner::Ordinary;
   int exitCode_ = 0;

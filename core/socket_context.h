@@ -82,7 +82,8 @@ struct SslOptions {
   std::optional<int> verify_depth = {};
   std::string cafile = {};
   std::string capath = {};
-  /// Name expected in the peer's certificate and sent as SNI; the address's host while empty.
+  /// Name expected in the peer's certificate, whole (it does not begin with a dot), and sent as SNI; the
+  /// address's host while empty.
   std::string peer_name = {};
   PeerFingerprint peer_fingerprint = {};
   std::string ciphers = {};

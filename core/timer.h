@@ -27,8 +27,8 @@ class Timer {
   /// own timer's id. What `fn` throws goes to the loop's error handler.
   ///
   /// Before the loop runs, but with a Worker made, the timer is kept and
-  /// starts with the loop. Throws std::invalid_argument for negative or
-  /// non-finite seconds, std::runtime_error without a Worker.
+  /// starts with the loop. Infinite seconds never end. Throws
+  /// std::invalid_argument for NaN and below 0, std::runtime_error without a Worker.
   template <class F, class Args = std::tuple<>>
   static int add(double seconds, F&& fn, Args&& args = {}, bool persistent = true) {
     return addTask(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), persistent);

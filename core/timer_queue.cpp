@@ -45,9 +45,7 @@ int TimerQueue::nextId() noexcept {
 }
 
 std::uint64_t TimerQueue::milliseconds(double seconds) {
-  if (!(seconds >= 0) || std::isinf(seconds)) {
-    throw std::invalid_argument("a timer's seconds must be a finite number that is not below 0");
-  }
+  if (!(seconds >= 0)) throw std::invalid_argument("a timer's seconds must be a number that is not below 0");
   if (seconds == 0) {
     return 0;
   }
@@ -295,7 +293,7 @@ void LoopTimer::start(double seconds, Callback fn, void* context, bool repeat) {
   if (EventLoop* loop = state_->life->loop) {
     state_->fn = fn;
     state_->context = context;
-    state_->id = loop->timers().add(std::max(seconds, 0.0), *state_, repeat);
+    state_->id = loop->timers().add(seconds > 0 ? seconds : 0, *state_, repeat);
   }
 }
 

@@ -26,8 +26,8 @@ class TimerQueue {
 
   /// A fresh id of this thread.
   static int nextId() noexcept;
-  /// The interval in milliseconds, rounded up; throws std::invalid_argument
-  /// for what is negative or not finite.
+  /// The interval in milliseconds, rounded up; what is infinite or too long for
+  /// any clock never ends. @throws std::invalid_argument for NaN and below 0.
   static std::uint64_t milliseconds(double seconds);
 
   /// Adds an application's timer of that interval under `id`, which is not in use.

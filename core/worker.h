@@ -17,6 +17,7 @@
 #include "fwd.h"
 #include "message.h"
 #include "post_queue.h"
+#include "seconds.h"
 #include "socket_context.h"
 #include "topic_bridge.h"
 
@@ -88,11 +89,11 @@ class Worker : public std::enable_shared_from_this<Worker>, public ConnectionCal
   /// 0: never. Looked at four times in that span, so it may take a quarter
   /// longer. An open websocket is closed with 1001 (its pings and pongs are
   /// bytes as well), anything else is destroyed.
-  double idleTimeout = 0;
+  Seconds idleTimeout{0};
   /// Seconds from accept until a proxy's header is there and a websocket's
   /// opening handshake done, however many bytes come meanwhile; then a websocket
   /// gets onError(CONNECT_FAIL), is answered with 408 and closed. 0: no limit.
-  double handshakeTimeout = 30;
+  Seconds handshakeTimeout{30};
   /// How many connections the limits, and proxyProtocol, have turned away so far.
   std::uint64_t refusedConnections = 0;
   /// @}
@@ -214,14 +215,14 @@ class Worker : public std::enable_shared_from_this<Worker>, public ConnectionCal
   /// A process with connections that stay open, idle ones too, is thus replaced
   /// after this time; a websocket is told good-bye (1001) as soon as nothing is
   /// under way on it.
-  static inline double stopTimeout = 2;
+  static inline Seconds stopTimeout{2};
   /// How long connections may finish by themselves in a graceful stop or reload,
   /// before they are stopped as above. Not in Workerman, where it may take for
   /// ever.
-  static inline double gracefulStopTimeout = 30;
+  static inline Seconds gracefulStopTimeout{30};
   /// Seconds that a new binary of the program has, at a reload, to come as far as
   /// runAll() in a child process that tries it. Longer, and the old one stays.
-  static inline double upgradeTimeout = 10;
+  static inline Seconds upgradeTimeout{10};
   /// Words that count as further arguments of the program.
   static inline std::string command;
 

@@ -1,9 +1,11 @@
 #include "async_udp_connection.h"
 
 #include <unistd.h>
+#include <uv.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "../../core/log.h"
 #include "../../core/runtime.h"
 #include "../../core/worker.h"
+#include "../listen/rest.h"
 #include "../names/resolver.h"
 #include "../stream/connection_table.h"
 #include "datagram.h"
@@ -48,6 +51,8 @@ struct AsyncUdpConnection::Network {
   /// Whom the socket talks, or talked, to.
   SocketAddress peer;
   detail::RefusedDatagrams refused;
+  /// After an error that may last.
+  std::optional<detail::Rest> rest;
   /// Each a datagram that waits for the name.
   std::vector<std::string> waiting;
   std::size_t waitingBytes = 0;
@@ -175,7 +180,22 @@ void AsyncUdpConnection::opened() noexcept {
   sendWaiting();
   if (closes) return finalClose();
   emit(onConnect);
-  if (status_ == Status::Connected) poll_.watch(PollHandle::Readable);
+  watch();
+}
+
+void AsyncUdpConnection::watch() noexcept {
+  if (status_ != Status::Connected) return;
+  if (const int error = poll_.watch(PollHandle::Readable); error != 0) restAWhile("watching", error);
+}
+
+void AsyncUdpConnection::restAWhile(const char* what, int error) noexcept {
+  poll_.unwatch();
+  eventLoop->guarded([&] {
+    auto& rest = network_->rest ? *network_->rest : network_->rest.emplace(*eventLoop);
+    rest.start(
+        "udp://" + getRemoteAddress() + ": " + what, error, uv_now(eventLoop->uvLoop()),
+        [](void* self) noexcept { static_cast<AsyncUdpConnection*>(self)->watch(); }, this);
+  });
 }
 
 void AsyncUdpConnection::hold() {
@@ -220,6 +240,7 @@ void AsyncUdpConnection::receiveAll() {
       receive(batch.bytes(i));
       if (!mayReceive()) return;
     }
+    if (got < 0) restAWhile("receiving", errno);
     if (got < batch.kSlots) return;
   }
 }
@@ -275,6 +296,7 @@ void AsyncUdpConnection::finalClose() noexcept {
   network_->resolution.cancel();
   network_->waiting.clear();
   network_->waitingBytes = 0;
+  network_->rest.reset();
   poll_.close();
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   status_ = Status::Closed;

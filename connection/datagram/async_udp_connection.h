@@ -78,6 +78,8 @@ class AsyncUdpConnection final : public UdpConnection {
   void startConnecting();
   void openSocket(const std::vector<detail::SocketAddress>& addresses);
   void opened() noexcept;
+  void watch() noexcept;
+  void restAWhile(const char* what, int error) noexcept;
   void sendWaiting() noexcept;
   void finalClose() noexcept;
   void hold();

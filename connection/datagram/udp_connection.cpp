@@ -18,14 +18,17 @@ int UdpConnection::getRemotePort() const {
 std::string UdpConnection::getRemoteAddress() const {
   return remoteEnd().text();
 }
+detail::SocketAddress UdpConnection::localEnd() const {
+  return detail::localAddress(getSocket());
+}
 std::string UdpConnection::getLocalIp() const {
-  return detail::localAddress(getSocket()).ip();
+  return localEnd().ip();
 }
 int UdpConnection::getLocalPort() const {
-  return detail::localAddress(getSocket()).port();
+  return localEnd().port();
 }
 std::string UdpConnection::getLocalAddress() const {
-  return detail::localAddress(getSocket()).text();
+  return localEnd().text();
 }
 
 bool UdpConnection::isIpV6() const {

@@ -42,6 +42,8 @@ class UdpConnection : public ConnectionInterface, public std::enable_shared_from
   std::string getRemoteIp() const override;
   int getRemotePort() const override;
   std::string getRemoteAddress() const override;
+  /// The address that the datagram was sent to, also where the worker listens
+  /// on all of them; answers leave from there.
   std::string getLocalIp() const override;
   int getLocalPort() const override;
   std::string getLocalAddress() const override;
@@ -87,6 +89,7 @@ class UdpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Takes one datagram apart.
   void receive(std::string_view datagram);
   virtual detail::SocketAddress remoteEnd() const = 0;
+  virtual detail::SocketAddress localEnd() const;
   virtual detail::RefusedDatagrams& refused() noexcept = 0;
 
   SendResult sendText(std::string_view text, bool raw) override;

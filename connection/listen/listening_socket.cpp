@@ -77,6 +77,7 @@ FileDescriptor openDatagrams(const Worker& worker, const Address& address) {
   if (!socket || ::bind(socket.get(), where.get(), where.length()) != 0) {
     throwCannotListen(worker, std::system_category().message(errno));
   }
+  tellLocalEnds(socket.get());
   return socket;
 }
 
@@ -88,6 +89,7 @@ FileDescriptor adopt(const Worker& worker, int fd, bool isUdp) {
   if (worker.reusePort || options.so_reuseport) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (isUdp && options.so_broadcast) ::setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
   if (!isUdp && localAddress(fd).isIp()) setTcpOptions(fd);
+  if (isUdp) tellLocalEnds(fd);
   if (!isUdp && options.backlog) ::listen(fd, *options.backlog);
   return FileDescriptor(fd);
 }
@@ -104,6 +106,8 @@ void checkCallbackFits(const Worker& worker, const Connection::Protocol* protoco
   }
   const char* const refusal = isUdp && protocol != nullptr ? protocol->datagramRefusal() : nullptr;
   if (refusal != nullptr) throwCannotListen(worker, protocol->name() + ":// " + refusal);
+  const char* const wrongSide = protocol != nullptr ? protocol->refusal(Connection::Side::Server) : nullptr;
+  if (wrongSide != nullptr) throwCannotListen(worker, protocol->name() + ":// " + wrongSide);
   const TypeTag* wanted = worker.onMessage.wants();
   const TypeTag* given = protocol != nullptr ? protocol->messageType() : textTag();
   if (wanted != nullptr && wanted != given) throwCannotListen(worker, describeMismatch(*wanted, *given));
@@ -188,6 +192,10 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
   if (isUdp) worker.transport = "udp";
   const bool isTransport = address.scheme == "tcp" || address.scheme == "unix" || address.scheme == "udp" ||
                            address.scheme == "ssl" || address.scheme == "tls";
+  if (Connection::detail::isSameScheme(address.scheme, "wss")) {
+    throwCannotListen(
+        worker, "wss:// is spoken by clients; a Worker listens on websocket:// with transport = \"ssl\"");
+  }
   if (!isTransport) worker.protocol = address.scheme;
   const Connection::Protocol* protocol = worker.protocol.empty() ? nullptr : requireProtocol(worker.protocol);
   checkCallbackFits(worker, protocol, isUdp);

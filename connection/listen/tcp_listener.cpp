@@ -20,8 +20,16 @@ namespace {
 
 /// Connections taken per round, so that those already open get their turn.
 constexpr int kAcceptBatch = 256;
-/// How long to leave a full descriptor table alone.
-constexpr double kRestSeconds = 0.1;
+/// Connections in a row that may be gone before they are accepted.
+constexpr int kMostGone = 16;
+
+/// Errors of accept() about the one connection that it would have given: the next may be in order.
+/// @see accept(2), "Error handling"
+bool isAboutOne(int error) noexcept {
+  return error == ECONNABORTED || error == EPROTO || error == ENOPROTOOPT || error == EOPNOTSUPP ||
+         error == ENETDOWN || error == ENETUNREACH || error == EHOSTDOWN || error == EHOSTUNREACH ||
+         error == ENONET;
+}
 
 }  // namespace
 
@@ -48,14 +56,14 @@ TcpListener::~TcpListener() {
 
 void TcpListener::resume() {
   isPaused_ = false;
-  poll_.watch(PollHandle::Readable);
+  if (const int error = poll_.watch(PollHandle::Readable); error != 0) restAWhile("watching", error);
   if (gate_) gate_->resume();
 }
 
 void TcpListener::pause() noexcept {
   isPaused_ = true;
   rest_.stop();
-  poll_.watch(PollHandle::None);
+  poll_.unwatch();
   if (gate_) gate_->pause();
 }
 
@@ -74,12 +82,14 @@ void TcpListener::onPoll(void* self, int) noexcept {
 }
 
 void TcpListener::acceptAll(const bool& isGone) {
+  int gone = 0;
   for (int taken = 0; taken < kAcceptBatch; ++taken) {
     // A callback may pause or close this listener.
     if (isGone || isPaused_ || rest_.active()) return;
     SocketAddress peer;
     FileDescriptor socket(acceptFrom(socket_.get(), &peer));
     if (socket) {
+      gone = 0;
       if (mayLackOptions_) setTcpOptions(socket.get());
       // What is refused is closed at once: the queue must not fill up with it.
       auto& limits = ConnectionLimits::of(worker_);
@@ -88,32 +98,27 @@ void TcpListener::acceptAll(const bool& isGone) {
       } else if (limits.admits(peer)) {
         takeOver(std::move(socket), peer, limits.now());
       }
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      return restAWhile(errno);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       mayLackOptions_ = false;
       return;
+    } else if (!isAboutOne(errno) || ++gone == kMostGone) {
+      return restAWhile("accept", errno);
     }
-    // Anything else is about the one connection that is gone already.
   }
 }
 
-void TcpListener::restAWhile(int error) {
-  const std::string cause = std::system_category().message(error);
-  if (failures_.begins(uv_now(loop_.uvLoop()))) {
-    Worker::log("accept: " + cause + "; trying again every " +
-                std::to_string(static_cast<int>(kRestSeconds * 1000)) + " ms");
-  }
-  poll_.watch(PollHandle::None);
+void TcpListener::restAWhile(const char* what, int error) {
+  poll_.unwatch();
   rest_.start(
-      kRestSeconds, [](void* self) noexcept { static_cast<TcpListener*>(self)->resume(); }, this);
+      worker_.getSocketName() + ": " + what, error, uv_now(loop_.uvLoop()),
+      [](void* self) noexcept { static_cast<TcpListener*>(self)->resume(); }, this);
 }
 
 void TcpListener::askProxy(FileDescriptor socket, const SocketAddress& peer) {
   try {
     gate_->admit(std::move(socket), peer);
   } catch (const std::system_error& e) {
-    restAWhile(e.code().value());
+    restAWhile("accept", e.code().value());
   }
 }
 
@@ -127,7 +132,8 @@ void TcpListener::takeOver(FileDescriptor socket, const SocketAddress& peer, std
     auto tls = tls_ ? std::make_unique<TlsStream>(tls_->context) : nullptr;
     connection = TcpConnection::accepted(loop_, socket.get(), PeerAddress(peer), std::move(tls));
   } catch (const std::system_error& e) {
-    return restAWhile(e.code().value());  // no room among what the system watches; the socket closes
+    return restAWhile("accept",
+                      e.code().value());  // no room among what the system watches; the socket closes
   }
   static_cast<void>(socket.release());
   Worker& worker = worker_;

@@ -7,13 +7,12 @@
 
 #include "../../core/fwd.h"
 #include "../../core/listener.h"
-#include "../../core/loop_timer.h"
 #include "../../core/poll_handle.h"
 #include "../protocol.h"
 #include "../proxy/proxy_gate.h"
 #include "../socket.h"
 #include "../tls/tls_context.h"
-#include "connection_limits.h"
+#include "rest.h"
 
 namespace Workerman::Connection::detail {
 
@@ -40,7 +39,7 @@ class TcpListener final : public Workerman::detail::Listener, private ProxyGateC
   void askProxy(FileDescriptor socket, const SocketAddress& peer);
   void passed(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt) override;
   void takeOver(FileDescriptor socket, const SocketAddress& peer, std::uint64_t acceptedAt);
-  void restAWhile(int error);
+  void restAWhile(const char* what, int error);
 
   Worker& worker_;
   EventLoop& loop_;
@@ -51,10 +50,9 @@ class TcpListener final : public Workerman::detail::Listener, private ProxyGateC
   /// What was connected before the socket was adopted has not taken over its options. Until it is accepted.
   bool mayLackOptions_;
   Workerman::detail::PollHandle poll_;
-  Workerman::detail::LoopTimer rest_;
+  Rest rest_;
   /// Of a worker with proxyProtocol.
   std::unique_ptr<ProxyGate> gate_;
-  Burst failures_;
   bool isPaused_ = true;
   /// Set while accepting: becomes true when this is destroyed meanwhile.
   bool* isGone_ = nullptr;

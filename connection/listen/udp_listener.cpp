@@ -1,12 +1,14 @@
 #include "udp_listener.h"
 
+#include <uv.h>
+
+#include <cerrno>
 #include <cstddef>
 #include <new>
 #include <utility>
 
 #include "../../core/event_loop.h"
 #include "../../core/worker.h"
-#include "../datagram/datagram.h"
 #include "../datagram/udp_connection.h"
 
 namespace Workerman::Connection::detail {
@@ -59,8 +61,9 @@ struct SpareMemory {
 /// What a datagram of a worker's socket is answered with.
 class WorkerDatagram final : public UdpConnection {
  public:
-  WorkerDatagram(std::shared_ptr<ListenerSocket> socket, const SocketAddress& peer, const Protocol* spoken)
-      : socket_(std::move(socket)), peer_(peer) {
+  WorkerDatagram(std::shared_ptr<ListenerSocket> socket, const SocketAddress& peer, const LocalEnd& local,
+                 const Protocol* spoken)
+      : socket_(std::move(socket)), peer_(peer), local_(local) {
     protocol = ProtocolName(spoken);
   }
 
@@ -87,7 +90,7 @@ class WorkerDatagram final : public UdpConnection {
 
   SendResult transmit(std::string_view head, std::string_view body, std::string_view tail) override {
     const int fd = getSocket();
-    if (fd >= 0 && sendDatagram(fd, &peer_, head, body, tail)) return SendResult::sent();
+    if (fd >= 0 && sendDatagram(fd, &peer_, head, body, tail, local_)) return SendResult::sent();
     ++statistics.send_fail;
     return SendResult::failed();
   }
@@ -99,6 +102,10 @@ class WorkerDatagram final : public UdpConnection {
   };
 
   SocketAddress remoteEnd() const override { return peer_; }
+  SocketAddress localEnd() const override {
+    const SocketAddress bound = localAddress(getSocket());
+    return local_.isKnown() && bound.isIp() ? local_.address(bound.port()) : bound;
+  }
   RefusedDatagrams& refused() noexcept override { return socket_->refused; }
 
   /// Differs from Workerman: PHP's close() closes the worker's own socket with it.
@@ -106,6 +113,7 @@ class WorkerDatagram final : public UdpConnection {
 
   std::shared_ptr<ListenerSocket> socket_;
   SocketAddress peer_;
+  LocalEnd local_;
   bool isClosed_ = false;
   const Delivery* delivery_ = nullptr;
 };
@@ -116,7 +124,8 @@ UdpListener::UdpListener(Worker& worker, EventLoop& loop, FileDescriptor socket,
     : worker_(worker),
       loop_(loop),
       socket_(std::make_shared<Socket>(std::move(socket))),
-      protocol_(protocol) {
+      protocol_(protocol),
+      rest_(loop) {
   poll_.open(loop_, socket_->descriptor.get(), &UdpListener::onPoll, this);
 }
 
@@ -128,13 +137,28 @@ UdpListener::~UdpListener() {
 
 void UdpListener::resume() {
   isPaused_ = false;
-  // What waits here is delivered by the loop, as everything is: a socket can nearly always be written.
-  poll_.watch(PollHandle::Readable | (waiting_.empty() ? 0 : PollHandle::Writable));
+  watch();
 }
 
 void UdpListener::pause() noexcept {
   isPaused_ = true;
-  poll_.watch(PollHandle::None);
+  rest_.stop();
+  poll_.unwatch();
+}
+
+void UdpListener::watch() noexcept {
+  // What waits here is delivered by the loop, as everything is: a socket can nearly always be written.
+  const int error = poll_.watch(PollHandle::Readable | (waiting_.empty() ? 0 : PollHandle::Writable));
+  if (error != 0) restAWhile("watching", error);
+}
+
+void UdpListener::restAWhile(const char* what, int error) noexcept {
+  poll_.unwatch();
+  loop_.guarded([&] {
+    rest_.start(
+        worker_.getSocketName() + ": " + what, error, uv_now(loop_.uvLoop()),
+        [](void* self) noexcept { static_cast<UdpListener*>(self)->watch(); }, this);
+  });
 }
 
 int UdpListener::descriptor() const noexcept {
@@ -161,14 +185,14 @@ bool UdpListener::deliverWaiting(const bool& isGone) {
   if (waiting_.empty()) return true;
   std::vector<Waiting> all = std::exchange(waiting_, {});
   for (auto next = all.begin(); next != all.end(); ++next) {
-    deliver(next->peer, next->bytes);
+    deliver(next->peer, next->local, next->bytes);
     if (isGone) return false;
     if (isPaused_) {
       waiting_.assign(std::make_move_iterator(next + 1), std::make_move_iterator(all.end()));
       return false;
     }
   }
-  poll_.watch(PollHandle::Readable);
+  watch();
   return true;
 }
 
@@ -177,22 +201,23 @@ void UdpListener::receiveAll(const bool& isGone) {
   for (int taken = 0; taken < DatagramBatch::kRound; taken += DatagramBatch::kSlots) {
     const int got = batch.receive(socket_->descriptor.get());
     for (int i = 0; i < got; ++i) {
-      deliver(batch.peer(i), batch.bytes(i));
+      deliver(batch.peer(i), batch.local(i), batch.bytes(i));
       // A callback may pause or close this listener.
       if (isGone) return;
       if (!isPaused_) continue;
-      while (++i < got) waiting_.push_back({batch.peer(i), std::string(batch.bytes(i))});
+      while (++i < got) waiting_.push_back({batch.peer(i), batch.local(i), std::string(batch.bytes(i))});
       return;
     }
+    if (got < 0) restAWhile("receiving", errno);
     if (got < DatagramBatch::kSlots) return;
   }
 }
 
-void UdpListener::deliver(const SocketAddress& peer, std::string_view bytes) {
+void UdpListener::deliver(const SocketAddress& peer, const LocalEnd& local, std::string_view bytes) {
   const WorkerMessageCallback callback = worker_.onMessage;
   if (!callback) return;
-  const auto connection =
-      std::allocate_shared<WorkerDatagram>(SpareMemory<WorkerDatagram>(socket_), socket_, peer, protocol_);
+  const auto connection = std::allocate_shared<WorkerDatagram>(SpareMemory<WorkerDatagram>(socket_), socket_,
+                                                               peer, local, protocol_);
   connection->serve(connection, callback, bytes);
 }
 

@@ -11,12 +11,12 @@
 #include "../../core/fwd.h"
 #include "../../core/listener.h"
 #include "../../core/poll_handle.h"
+#include "../datagram/datagram.h"
 #include "../protocol.h"
 #include "../socket.h"
+#include "rest.h"
 
 namespace Workerman::Connection::detail {
-
-class DatagramBatch;
 
 class UdpListener final : public Workerman::detail::Listener {
  public:
@@ -36,19 +36,23 @@ class UdpListener final : public Workerman::detail::Listener {
   /// One that was read but not delivered before a callback paused this.
   struct Waiting {
     SocketAddress peer;
+    LocalEnd local;
     std::string bytes;
   };
 
   static void onPoll(void* self, int events) noexcept;
   void receiveAll(const bool& isGone);
   bool deliverWaiting(const bool& isGone);
-  void deliver(const SocketAddress& peer, std::string_view bytes);
+  void deliver(const SocketAddress& peer, const LocalEnd& local, std::string_view bytes);
+  void watch() noexcept;
+  void restAWhile(const char* what, int error) noexcept;
 
   Worker& worker_;
   EventLoop& loop_;
   std::shared_ptr<Socket> socket_;
   const Protocol* protocol_;
   Workerman::detail::PollHandle poll_;
+  Rest rest_;
   std::vector<Waiting> waiting_;
   bool isPaused_ = true;
   /// Set while receiving: becomes true when this is destroyed meanwhile.

@@ -72,6 +72,13 @@ class Parser {
     return address_;
   }
 
+  Address parseHostAndPort() {
+    refuseIf(text_.find('/') != std::string_view::npos, "it is host:port, with no scheme and no path");
+    Address address = parse();
+    refuseIf(address.port == 0, "the port is missing");
+    return address;
+  }
+
  private:
   [[noreturn]] void refuse(std::string_view cause) const {
     throw std::invalid_argument("Bad " + std::string(what_) + " \"" + printable(text_) +
@@ -157,6 +164,8 @@ class Parser {
 
   void parseHost(std::string_view host) {
     refuseIf(host.empty(), "the host is missing");
+    // In a certificate it would stand for every name below it.
+    refuseIf(host.front() == '.', "the host begins with a dot");
     refuseIf(!std::all_of(host.begin(), host.end(), isHostCharacter),
              "the host holds an illegal character; an international name is written in punycode");
     address_.host = host;
@@ -193,6 +202,10 @@ Address parseRemoteAddress(std::string_view text, AddressKind kind) {
 
 Address parseListenAddress(std::string_view text, AddressKind kind) {
   return Parser("listen address", text, kind).parse();
+}
+
+Address parseProxyAddress(std::string_view text) {
+  return Parser("proxy address", text, AddressKind::Inet).parseHostAndPort();
 }
 
 std::string formatAddress(std::string_view host, std::uint16_t port) {

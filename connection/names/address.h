@@ -43,6 +43,10 @@ Address parseRemoteAddress(std::string_view text, AddressKind kind = AddressKind
 /// As above for what a worker listens on. @throws std::invalid_argument "Bad listen address …"
 Address parseListenAddress(std::string_view text, AddressKind kind = AddressKind::Inet);
 
+/// As above for a proxy: "host:port", both needed, and nothing else.
+/// @throws std::invalid_argument "Bad proxy address …"
+Address parseProxyAddress(std::string_view text);
+
 /// `1.2.3.4:80`, `name:80`, and `[::1]:80` for a host with a colon in it.
 std::string formatAddress(std::string_view host, std::uint16_t port);
 

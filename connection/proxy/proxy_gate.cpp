@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <iterator>
 #include <string_view>
+#include <system_error>
 
 #include "../../core/event_loop.h"
 #include "../../core/log.h"
@@ -47,7 +48,10 @@ void ProxyGate::admit(FileDescriptor socket, const SocketAddress& peer) {
     waiting_.pop_back();
     throw;
   }
-  last.poll.watch(PollHandle::Readable);
+  if (const int error = last.poll.watch(PollHandle::Readable); error != 0) {
+    waiting_.pop_back();
+    throw std::system_error(error, std::system_category());
+  }
   if (!limitTimer_.active()) startLimit();
 }
 
@@ -103,7 +107,11 @@ void ProxyGate::remove(const Waiting& waiting) {
 }
 
 void ProxyGate::watchAll(int events) noexcept {
-  for (Waiting& each : waiting_) each.poll.watch(events);
+  for (auto each = waiting_.begin(); each != waiting_.end();) {
+    Waiting& waiting = *each++;
+    if (const int error = waiting.poll.watch(events); error != 0)
+      loop_.guarded([&] { refuse(waiting, std::system_category().message(error).c_str()); });
+  }
 }
 
 // -- how long -----------------------------------------------------------------------
@@ -115,7 +123,7 @@ void ProxyGate::startLimit() {
     auto& gate = *static_cast<ProxyGate*>(self);
     gate.loop_.guarded([&] { gate.endOverdue(); });
   };
-  limitTimer_.start(std::clamp(worker_.handshakeTimeout - age, 0.001, 1e6), onLimit, this);
+  limitTimer_.start(std::max(worker_.handshakeTimeout - age, 0.001), onLimit, this);
 }
 
 void ProxyGate::endOverdue() {

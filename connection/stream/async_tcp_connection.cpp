@@ -59,6 +59,7 @@ AsyncTcpConnection::AsyncTcpConnection(std::string_view remoteAddress, SocketCon
   } else {
     transport = known->second;
   }
+  checkSide();
 }
 
 AsyncTcpConnection::~AsyncTcpConnection() = default;
@@ -114,7 +115,15 @@ void AsyncTcpConnection::prepareTls() {
   }
 }
 
+void AsyncTcpConnection::checkSide() const {
+  const Protocol* const spoken = protocol.get();
+  const char* const refusal = spoken != nullptr ? spoken->refusal(Side::Client) : nullptr;
+  if (refusal != nullptr)
+    throw std::invalid_argument("AsyncTcpConnection: " + spoken->name() + ":// " + refusal);
+}
+
 void AsyncTcpConnection::checkCallbackFits() const {
+  checkSide();
   const TypeTag* wanted = TcpConnection::onMessage.wants();
   const Protocol* spoken = protocol.get();
   const TypeTag* given = spoken != nullptr ? spoken->messageType() : textTag();
@@ -149,8 +158,7 @@ void AsyncTcpConnection::startConnector() {
   const std::string& via = proxySocks5.empty() ? proxyHttp : proxySocks5;
   if (via.empty()) return connector_->start(std::move(where));
   where.proxy = proxyHandshake(where.port);
-  const auto proxy = detail::parseRemoteAddress("tcp://" + via);
-  if (proxy.port == 0) throw std::invalid_argument("proxy: the port is missing in \"" + via + "\"");
+  const auto proxy = detail::parseProxyAddress(via);
   where.host = proxy.hostWithZone();
   where.port = proxy.port;
   connector_->start(std::move(where));
@@ -288,6 +296,7 @@ void AsyncTcpConnection::stopConnecting() noexcept {
 // -- reconnecting -------------------------------------------------------------------
 
 void AsyncTcpConnection::reConnect(double seconds) {
+  static_cast<void>(Seconds(seconds));  // checked
   if (Runtime::ofThisThread().isStopping()) return;
   if (weak_from_this().expired()) return connect();  // which says what is wrong
   if (life_.isTelling()) {

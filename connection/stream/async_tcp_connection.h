@@ -10,6 +10,7 @@
 
 #include "../../core/callback.h"
 #include "../../core/loop_timer.h"
+#include "../../core/seconds.h"
 #include "../../core/socket_context.h"
 #include "../names/address.h"
 #include "connector_client.h"
@@ -45,7 +46,8 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   /// unix, ssl) or a registered protocol (ws, text, frame, one's own). TLS is
   /// spoken with ssl://, wss:// and, whatever the scheme, `transport = "ssl"`.
   /// @throws std::invalid_argument for what is no address,
-  /// std::runtime_error for an unknown protocol.
+  /// and for the scheme of a server (websocket); std::runtime_error for an
+  /// unknown protocol.
   explicit AsyncTcpConnection(std::string_view remoteAddress, SocketContext socketContext = {});
   ~AsyncTcpConnection() override;
 
@@ -87,7 +89,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   /// Names are looked up as the system does it (its resolver, /etc/hosts), by up
   /// to 16 threads of the library's own for the whole process; libuv's, and the
   /// host's work there, are left alone.
-  double connectTimeout = 30;
+  Seconds connectTimeout{30};
 
   /// Starts connecting; never calls back before it returns. Does nothing when
   /// already connecting or connected.
@@ -98,7 +100,8 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   /// cannot be sent.
   void connect();
   /// Drops the present socket, if any, and connects anew after `seconds`.
-  /// Callbacks and settings stay. close() and destroy() cancel it.
+  /// Callbacks and settings stay. close() and destroy() cancel it. An infinite
+  /// time means never. @throws std::invalid_argument for NaN and below 0.
   void reConnect(double seconds = 0);
   /// The same.
   void reconnect(double seconds = 0) { reConnect(seconds); }
@@ -133,6 +136,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   std::string targetAddress() const override;
 
   void prepareTls();
+  void checkSide() const;
   void checkCallbackFits() const;
   detail::ProxyHandshake proxyHandshake(std::uint16_t port) const;
   void startConnector();

@@ -129,7 +129,10 @@ bool Connector::tryAddress(const SocketAddress& address) {
     lastError_ = e.what();
     return false;
   }
-  attempt->poll.watch(PollHandle::Writable);
+  if (const int error = attempt->poll.watch(PollHandle::Writable); error != 0) {
+    lastError_ = describe(error);
+    return false;
+  }
   attempts_.push_back(std::move(attempt));
   return true;
 }
@@ -184,15 +187,15 @@ void Connector::proxyFailed(const std::string& cause) {
   failSoon(cause + " while " + stage());
 }
 
-/// Sends what waits for the proxy. False: the socket has failed.
+/// Sends what waits for the proxy. False: the socket has failed, with errno.
 bool Connector::sendToProxy() {
   if (!toProxy_.empty()) {
     const ssize_t sent = sendSome(proxySocket_.get(), toProxy_.data(), toProxy_.size());
     if (sent < 0 && errno != EAGAIN) return false;
     if (sent > 0) toProxy_.erase(0, static_cast<std::size_t>(sent));
   }
-  proxyPoll_.watch(PollHandle::Readable | (toProxy_.empty() ? 0 : PollHandle::Writable));
-  return true;
+  errno = proxyPoll_.watch(PollHandle::Readable | (toProxy_.empty() ? 0 : PollHandle::Writable));
+  return errno == 0;
 }
 
 void Connector::onProxyPoll(void* self, int) noexcept {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "../../core/seconds.h"
+
 namespace Workerman::Connection {
 
 /// How long to wait before each of several tries to reconnect: longer and
@@ -10,12 +12,12 @@ namespace Workerman::Connection {
 ///
 /// @see AsyncTcpConnection::reConnect()
 struct ReconnectDelay {
-  /// Seconds before the first try; 0 or more.
-  double first = 1;
+  /// Seconds before the first try; 0 or more. (Infinite: never, unless `max` cuts it.)
+  Seconds first = 1;
   /// What each further wait is longer by; 1 or more.
   double factor = 2;
-  /// Seconds that no wait exceeds; 0 or more.
-  double max = 30;
+  /// Seconds that no wait exceeds; 0 or more, infinite for no such limit.
+  Seconds max = 30;
   /// The part of each wait that chance may take off, from 0 (none of it) to 1
   /// (all of it): with 0.2 a wait of 10 seconds is one of 8 to 10.
   double jitter = 0.2;

@@ -68,8 +68,7 @@ void SocketTransport::close() noexcept {
 }
 
 int SocketTransport::watch(int events) noexcept {
-  poll_.watch(events);
-  return 0;
+  return poll_.watch(events);
 }
 
 std::size_t SocketTransport::unacknowledged() const noexcept {

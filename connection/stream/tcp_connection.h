@@ -13,6 +13,7 @@
 #include "../../core/callback.h"
 #include "../../core/connection_callbacks.h"
 #include "../../core/connection_view.h"
+#include "../../core/seconds.h"
 #include "../compact_text.h"
 #include "../connection_interface.h"
 #include "../context.h"
@@ -67,11 +68,11 @@ class TcpConnection : public ConnectionInterface,
   /// The longest package or websocket message that is received, in bytes.
   std::size_t maxPackageSize = defaultMaxPackageSize;
   /// Seconds that end() waits for the peer to close.
-  double lingerTimeout = defaultLingerTimeout;
+  Seconds lingerTimeout = defaultLingerTimeout;
   /// Seconds that close() and end() wait for a peer that takes nothing of what is queued, each time anew
   /// while it takes some; then the connection ends without. 0: no limit, as in PHP. Websockets have
   /// websocketCloseTimeout. Not in Workerman.
-  double closeTimeout = defaultCloseTimeout;
+  Seconds closeTimeout = defaultCloseTimeout;
   /// One's own values, by name. @see Workerman manual: tcp-connection/context
   Context context;
   /// A client's request headers; a server's answer headers.
@@ -93,20 +94,20 @@ class TcpConnection : public ConnectionInterface,
   /// Client: the Origin header. Null: none.
   CompactText websocketOrigin;
   /// Seconds between pings; 0: none.
-  float websocketPingInterval = 0;
+  BasicSeconds<float> websocketPingInterval;
   /// Seconds that a ping's pong may take before the connection counts as lost;
   /// 0: for ever; below 0: the ping interval.
-  float websocketPongTimeout = -1;
+  BasicSeconds<float, BelowZero::Allowed> websocketPongTimeout{-1};
   /// Seconds that close() waits for the peer's close frame, and for the peer to
   /// take more of what was sent before ours: a slow reader gets all of it.
-  float websocketCloseTimeout = 2;
+  BasicSeconds<float> websocketCloseTimeout{2};
   /// @}
 
   /// Start values of new connections; process-wide, set before runAll() or embed().
   static inline std::size_t defaultMaxSendBufferSize = 1048576;
   static inline std::size_t defaultMaxPackageSize = 10485760;
-  static inline double defaultLingerTimeout = 1.0;
-  static inline double defaultCloseTimeout = 30.0;
+  static inline Seconds defaultLingerTimeout{1};
+  static inline Seconds defaultCloseTimeout{30};
 
   /// All connections of this thread, by id.
   static constexpr ConnectionView connections{};

@@ -77,28 +77,58 @@ void Published::sendTo(TcpConnection& connection) noexcept {
 
 Subscriber::~Subscriber() {
   if (turn_ != kNone) hub_.served_[turn_] = nullptr;
-  while (!topics_.empty()) hub_.leave(*this, topics_.size() - 1);
+  while (!topics_.empty()) hub_.leave(*this, static_cast<std::uint32_t>(topics_.size() - 1));
 }
 
-std::size_t Subscriber::find(std::string_view topic) const noexcept {
-  std::size_t i = 0;
-  while (i < topics_.size() && topics_[i].topic->name != topic) ++i;
-  return i;
+std::uint32_t Subscriber::find(const Topic* topic) const noexcept {
+  if (topic == nullptr) return kNone;
+  if (index_) {
+    const auto known = index_->find(topic);
+    return known == index_->end() ? kNone : known->second;
+  }
+  for (std::uint32_t i = 0; i < topics_.size(); ++i) {
+    if (topics_[i].topic == topic) return i;
+  }
+  return kNone;
+}
+
+void Subscriber::add(Topic& topic, std::uint32_t place) {
+  topics_.push_back({&topic, place});
+  if (index_) {
+    index_->emplace(&topic, static_cast<std::uint32_t>(topics_.size() - 1));
+  } else if (topics_.size() > kFew) {
+    index_ = std::make_unique<Index>();
+    for (std::uint32_t i = 0; i < topics_.size(); ++i) index_->emplace(topics_[i].topic, i);
+  }
+}
+
+Subscriber::Membership Subscriber::remove(std::uint32_t membership) noexcept {
+  const Membership removed = topics_[membership];
+  if (index_) index_->erase(removed.topic);
+  if (membership + 1 != topics_.size()) {
+    const auto& moved = topics_[membership] = topics_.back();
+    moved.topic->members[moved.place].membership = membership;
+    if (index_) index_->find(moved.topic)->second = membership;
+  }
+  topics_.pop_back();
+  if (topics_.size() <= kFew / 2) index_.reset();
+  return removed;
 }
 
 bool Subscriber::isSubscribed(std::string_view topic) const noexcept {
-  return find(topic) != topics_.size();
+  return find(hub_.find(topic)) != kNone;
 }
 
 bool Subscriber::subscribe(std::string_view topic) {
-  if (isSubscribed(topic)) return false;
-  hub_.join(*this, topic);
+  Topic* const known = hub_.find(topic);
+  if (find(known) != kNone) return false;
+  hub_.join(*this, known, topic);
   return true;
 }
 
 bool Subscriber::unsubscribe(std::string_view topic) {
-  const std::size_t membership = find(topic);
-  if (membership == topics_.size()) return false;
+  const std::uint32_t membership = find(hub_.find(topic));
+  if (membership == kNone) return false;
   hub_.leave(*this, membership);
   return true;
 }
@@ -115,8 +145,8 @@ Subscriber::Topic* TopicHub::find(std::string_view name) const {
 }
 
 /// The subscriber has caught up: nothing published before now is for it.
-void TopicHub::join(Subscriber& subscriber, std::string_view name) {
-  Topic* topic = find(name);
+void TopicHub::join(Subscriber& subscriber, Topic* known, std::string_view name) {
+  Topic* topic = known;
   const bool isNew = topic == nullptr;
   if (isNew) {
     auto made = std::make_unique<Topic>();
@@ -125,19 +155,14 @@ void TopicHub::join(Subscriber& subscriber, std::string_view name) {
   }
   subscriber.next_ = end();
   topic->members.push_back({&subscriber, static_cast<std::uint32_t>(subscriber.topics_.size())});
-  subscriber.topics_.push_back({topic, static_cast<std::uint32_t>(topic->members.size() - 1)});
+  subscriber.add(*topic, static_cast<std::uint32_t>(topic->members.size() - 1));
   if (!isNew) return;
   const std::string told(name);  // the topic may be gone when the bridge returns
   tellBridge(worker_, [&](TopicBridge& bridge) { bridge.onSubscribe(worker_, told); });
 }
 
-void TopicHub::leave(Subscriber& subscriber, std::size_t membership) noexcept {
-  const auto [topic, place] = subscriber.topics_[membership];
-  if (membership + 1 != subscriber.topics_.size()) {
-    const auto& moved = subscriber.topics_[membership] = subscriber.topics_.back();
-    moved.topic->members[moved.place].membership = static_cast<std::uint32_t>(membership);
-  }
-  subscriber.topics_.pop_back();
+void TopicHub::leave(Subscriber& subscriber, std::uint32_t membership) noexcept {
+  const auto [topic, place] = subscriber.remove(membership);
   auto& members = topic->members;
   if (place + 1 != members.size()) {
     const auto& moved = members[place] = members.back();
@@ -277,8 +302,7 @@ void TopicHub::catchUp(Subscriber& subscriber) noexcept {
   while (Link::of(*pin).subscriber() == &subscriber &&
          (subscriber.next_ = std::max(subscriber.next_, base_)) < end()) {
     Published& message = *waiting_[subscriber.next_++ - base_];
-    const auto isFor = [&](const Subscriber::Membership& each) { return each.topic == message.topic; };
-    if (std::any_of(subscriber.topics_.begin(), subscriber.topics_.end(), isFor)) message.sendTo(*pin);
+    if (subscriber.find(message.topic) != Subscriber::kNone) message.sendTo(*pin);
   }
 }
 

@@ -42,13 +42,20 @@ class Subscriber {
     Topic* topic;
     std::uint32_t place;  ///< among the topic's members
   };
+  using Index = std::unordered_map<const Topic*, std::uint32_t>;
   static constexpr std::uint32_t kNone = UINT32_MAX;
+  /// Up to so many topics are looked through, which costs no memory; more have an index.
+  static constexpr std::size_t kFew = 16;
 
-  std::size_t find(std::string_view topic) const noexcept;
+  /// Where among `topics_`, or kNone.
+  std::uint32_t find(const Topic* topic) const noexcept;
+  void add(Topic& topic, std::uint32_t place);
+  Membership remove(std::uint32_t membership) noexcept;
 
   TopicHub& hub_;
   TcpConnection& connection_;
   std::vector<Membership> topics_;
+  std::unique_ptr<Index> index_;
   /// Number of the first message that it has not been sent yet.
   std::uint64_t next_ = 0;
   /// During a flush: its place among those served, and its chain of deliveries.
@@ -121,8 +128,9 @@ class TopicHub final : public Workerman::detail::Topics, public std::enable_shar
   };
 
   Topic* find(std::string_view name) const;
-  void join(Subscriber& subscriber, std::string_view name);
-  void leave(Subscriber& subscriber, std::size_t membership) noexcept;
+  /// `known`: the topic, null for one that nobody has subscribed to.
+  void join(Subscriber& subscriber, Topic* known, std::string_view name);
+  void leave(Subscriber& subscriber, std::uint32_t membership) noexcept;
   /// Number that the next message will have.
   std::uint64_t end() const noexcept { return base_ + waiting_.size(); }
   void enqueue(Topic& topic, std::string_view text);

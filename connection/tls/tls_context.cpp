@@ -154,10 +154,19 @@ TlsContext::TlsContext(Role role, const SslOptions& options)
     throw std::runtime_error(
         "TLS: a server needs a certificate: SocketContext{.ssl = {.local_cert = \"file.pem\"}}");
   }
+  // OpenSSL would take it for every name below it.
+  if (options_.peer_name.starts_with('.')) {
+    throw std::runtime_error("TLS: peer_name '" + options_.peer_name +
+                             "' begins with a dot: it is one whole name");
+  }
   context_ = make(options_.local_cert, options_.local_pk);
   if (!isServer() || !options_.SNI_enabled) return;
   for (const auto& [name, file] : options_.SNI_server_certs) {
     const std::string lower = lowerCase(name);
+    if (lower.starts_with('.')) {
+      throw std::runtime_error("TLS: SNI_server_certs: '" + name + "' begins with a dot; a pattern is *" +
+                               name);
+    }
     byName_.emplace_back(lower.starts_with("*.") ? lower.substr(1) : lower, make(file, {}));
   }
 }

@@ -210,8 +210,8 @@ void Invocation::stop() {
   const int pid = requireMaster();
   logLine(command_.isGraceful ? "is gracefully stopping ..." : "is stopping ...");
   signalMaster(pid, command_.isGraceful ? SIGQUIT : SIGINT);
-  const double limit =
-      (command_.isGraceful ? Worker::gracefulStopTimeout : 0) + Worker::stopTimeout + kStopMargin;
+  double limit = Worker::stopTimeout + kStopMargin;
+  if (command_.isGraceful) limit += Worker::gracefulStopTimeout;
   const auto end = Clock::now() + seconds(limit);
   while (!hasEnded(pid)) {
     if (Clock::now() > end) fail("stop fail");

@@ -324,7 +324,8 @@ void Master::onSignal(int signal) {
 void Master::tell(WorkerSlot& slot, int signal, bool graceful) {
   // What has not finished in its time is stopped in the ordinary way, which takes time again.
   const bool finishesFirst = graceful || signal == SIGUSR1;
-  double limit = level_ == StopLevel::AtOnce ? 0 : Worker::stopTimeout;
+  double limit = 0;
+  if (level_ != StopLevel::AtOnce) limit = Worker::stopTimeout;
   if (finishesFirst) limit += graceful ? Worker::gracefulStopTimeout : Worker::stopTimeout;
   slot.wasTold = true;
   slot.killAt = Clock::now() + seconds(limit + kGraceSeconds);

@@ -15,6 +15,10 @@ class WebsocketClient final : public WebsocketProtocol {
  public:
   using WebsocketProtocol::WebsocketProtocol;
 
+  const char* refusal(Connection::Side side) const noexcept override {
+    return side == Connection::Side::Client ? nullptr
+                                            : "is spoken by clients; a Worker listens on websocket://";
+  }
   bool readyOnConnect() const noexcept override { return false; }
   void prepare(Connection::Link& link) const override;
   void onConnect(Connection::Link& link) const override;

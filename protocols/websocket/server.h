@@ -20,6 +20,10 @@ class WebsocketServer final : public WebsocketProtocol {
  public:
   using WebsocketProtocol::WebsocketProtocol;
 
+  const char* refusal(Connection::Side side) const noexcept override {
+    return side == Connection::Side::Server ? nullptr
+                                            : "is spoken by servers; an AsyncTcpConnection connects to ws://";
+  }
   void receive(Connection::Link& link, Connection::Input& input) const override;
   Connection::SendResult send(Connection::Link& link, Message message) const override;
   bool beginClose(Connection::Link& link, int code, std::string_view reason) const override;

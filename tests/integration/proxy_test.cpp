@@ -206,6 +206,32 @@ TEST_CASE("proxy: a user name and a password for HTTP, unless proxyAuthorization
   }
 }
 
+TEST_CASE("proxy: a bad address is called a proxy's, and what is wrong with it is said") {
+  LoopFixture fixture;
+  const struct {
+    const char* given;
+    const char* told;
+  } cases[] = {
+      {"not an address", "Bad proxy address \"not an address\": it holds a space"},
+      {"127.0.0.1", "Bad proxy address \"127.0.0.1\": the port is missing"},
+      {"127.0.0.1:0", "Bad proxy address \"127.0.0.1:0\": the port is missing"},
+      {"127.0.0.1:99999", "Bad proxy address \"127.0.0.1:99999\": the port is above 65535"},
+      {":8080", "Bad proxy address \":8080\": the host is missing"},
+      {"http://127.0.0.1:8080",
+       "Bad proxy address \"http://127.0.0.1:8080\": it is host:port, with no scheme and no path"},
+      {"127.0.0.1:8080/",
+       "Bad proxy address \"127.0.0.1:8080/\": it is host:port, with no scheme and no path"},
+  };
+  for (const auto& each : cases) {
+    for (const bool isSocks : {false, true}) {
+      const auto client = std::make_shared<AsyncTcpConnection>("tcp://example.com:80");
+      (isSocks ? client->proxySocks5 : client->proxyHttp) = each.given;
+      CHECK_THROWS_WITH_AS(client->connect(), each.told, std::invalid_argument);
+      CHECK(client.use_count() == 1);
+    }
+  }
+}
+
 TEST_CASE("proxy: an address or a value that cannot be sent throws at connect()") {
   LoopFixture fixture;
   for (const int which : {0, 1, 2, 3, 4}) {

@@ -1,6 +1,7 @@
 // reConnect(): when, with what, how often, and how it is called off.
 
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <vector>
 
@@ -332,6 +333,26 @@ TEST_CASE("reconnect: a ReconnectDelay that makes no sense is refused, without e
   CHECK_THROWS_AS(client->reConnect(ReconnectDelay{.factor = 0.5}), std::invalid_argument);
   CHECK(client->getStatus() == TcpConnection::STATUS_INITIAL);
   CHECK(client.use_count() == 1);
+}
+
+TEST_CASE("reconnect: after NaN or a time below 0 is refused, without effect; an infinite one never comes") {
+  LoopFixture fixture;
+  const testing::RefusingPort port;
+  auto client = std::make_shared<AsyncTcpConnection>(port.address());
+  int failed = 0;
+  client->onError = [&] { ++failed; };
+  client->onClose = [](auto connection) { connection->reConnect(INFINITY); };
+  CHECK_THROWS_AS(client->reConnect(std::nan("")), std::invalid_argument);
+  CHECK_THROWS_AS(client->reConnect(-1), std::invalid_argument);
+  CHECK(client.use_count() == 1);
+  client->reConnect(1e300);
+  client->connectTimeout = INFINITY;
+  client->connect();
+  fixture.runUntil([&] { return failed == 1; });
+  CHECK(client->getStatus() == TcpConnection::STATUS_INITIAL);
+  fixture.turn(20);
+  CHECK(failed == 1);
+  client->destroy();
 }
 
 TEST_CASE("reconnect: 3,000 times against a flapping server, without growth") {

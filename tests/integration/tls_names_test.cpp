@@ -82,6 +82,40 @@ TEST_CASE_FIXTURE(
   }
 }
 
+TEST_CASE_FIXTURE(Naming, "tls names: a common name counts only in a certificate that has no other names") {
+  const std::string commonOnly = certificates.issue({.commonName = "localhost", .names = ""});
+  CHECK(hears("localhost", commonOnly) == "connect");
+  CHECK(hears("127.0.0.1", commonOnly).starts_with("the certificate is not for 127.0.0.1"));
+  CHECK(hears("localhost", certificates.issue({.commonName = "other.test", .names = ""}))
+            .starts_with("the certificate is not for localhost, but for "));
+  // Beside names of another kind, addresses, it is still the only name of a host.
+  CHECK(hears("localhost", certificates.issue({.commonName = "localhost", .names = "DNS:other.test"})) ==
+        "the certificate is not for localhost, but for other.test");
+}
+
+TEST_CASE_FIXTURE(Naming,
+                  "tls names: one that begins with a dot, and would fit every name below it, is refused") {
+  const std::string certificate = certificates.issue({.names = "DNS:www.a.test"});
+  const auto worker =
+      std::make_shared<Worker>("text://127.0.0.1:0", SocketContext{.ssl = {.local_cert = certificate}});
+  worker->transport = "ssl";
+  worker->listen();
+  const auto dotted = connect(*worker, "text", {.peer_name = ".a.test"});
+  CHECK_THROWS_WITH_AS(dotted->connect(), "TLS: peer_name '.a.test' begins with a dot: it is one whole name",
+                       std::runtime_error);
+  CHECK(dotted.use_count() == 1);
+  CHECK_THROWS_WITH_AS(Connection::AsyncTcpConnection("wss://.a.test"),
+                       doctest::Contains("the host begins with a dot"), std::invalid_argument);
+  const auto refuse = [&](SslOptions options) {
+    const auto refused =
+        std::make_shared<Worker>("text://127.0.0.1:0", SocketContext{.ssl = std::move(options)});
+    refused->transport = "ssl";
+    CHECK_THROWS_WITH_AS(refused->listen(), doctest::Contains("begins with a dot"), std::runtime_error);
+  };
+  refuse({.local_cert = certificate, .verify_peer = true, .peer_name = ".a.test"});
+  refuse({.local_cert = certificate, .SNI_server_certs = {{".a.test", certificate}}});
+}
+
 TEST_CASE_FIXTURE(Naming,
                   "tls names: a chain over another authority is good when the server sends all of it") {
   const Identity between({.commonName = "Between", .names = "", .isAuthority = true},

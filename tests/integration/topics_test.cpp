@@ -290,6 +290,36 @@ struct Recorder final : Workerman::TopicBridge {
 
 }  // namespace
 
+TEST_CASE("topics: forty thousand of one connection, in any order, as those of many") {
+  Scene scene;
+  scene.connect(2);
+  constexpr int kTopics = 40'000;
+  const auto nameOf = [](int i) { return "topic " + std::to_string(i); };
+  const auto& [many, few] = std::tie(scene.peers[0], scene.peers[1]);
+  for (int i = 0; i < kTopics; ++i) {
+    REQUIRE(many->subscribe(nameOf(i)));
+    if (i % 5000 == 0) REQUIRE(few->subscribe(nameOf(i)));
+  }
+  CHECK_FALSE(many->subscribe(nameOf(17)));
+  // While much waits, each send of the connection looks whether it is meant.
+  CHECK(scene.worker->publish(nameOf(39'999), "last") == 1);
+  CHECK(scene.worker->publish(nameOf(5000), "both") == 2);
+  // The first half from the front, so that the last ones take their places.
+  for (int i = 0; i < kTopics / 2; ++i) REQUIRE(many->unsubscribe(nameOf(i)));
+  CHECK_FALSE(many->unsubscribe(nameOf(0)));
+  for (int i = 0; i < kTopics; ++i) REQUIRE(many->isSubscribed(nameOf(i)) == (i >= kTopics / 2));
+  CHECK(scene.worker->publish(nameOf(5000), "few") == 1);
+  CHECK(scene.worker->publish(nameOf(30'000), "again both") == 2);
+  for (int i = kTopics - 1; i > kTopics / 2 + 3; --i) REQUIRE(many->unsubscribe(nameOf(i)));
+  REQUIRE(many->subscribe("new"));
+  for (int i = kTopics / 2; i <= kTopics / 2 + 3; ++i) REQUIRE(many->isSubscribed(nameOf(i)));
+  CHECK(scene.worker->publish(nameOf(kTopics / 2 + 1), "left") == 1);
+  CHECK(scene.worker->publish("new", "new") == 1);
+  scene.until([&] { return scene.got[0].size() == 5 && scene.got[1].size() == 3; });
+  CHECK(scene.got[0] == Lines{"last", "both", "again both", "left", "new"});
+  CHECK(scene.got[1] == Lines{"both", "few", "again both"});
+}
+
 TEST_CASE("topics: a bridge hears of what is published here, and of the first and last subscriber") {
   Scene scene;
   scene.connect(2);

@@ -115,9 +115,8 @@ TEST_CASE_FIXTURE(TimerFixture, "timer: without arguments, an int parameter is t
   CHECK(sawAuto == other);
 }
 
-TEST_CASE_FIXTURE(TimerFixture, "timer: refuses seconds below 0 and not finite (Timer::add in PHP)") {
-  const double bad[] = {-1, -0.001, -std::numeric_limits<double>::infinity(),
-                        std::numeric_limits<double>::infinity(), std::nan("")};
+TEST_CASE_FIXTURE(TimerFixture, "timer: refuses seconds below 0 and what is no number (Timer::add in PHP)") {
+  const double bad[] = {-1, -0.001, -std::numeric_limits<double>::infinity(), std::nan("")};
   for (double seconds : bad) {
     CAPTURE(seconds);
     CHECK_THROWS_AS(Timer::add(seconds, [] {}), std::invalid_argument);
@@ -125,6 +124,43 @@ TEST_CASE_FIXTURE(TimerFixture, "timer: refuses seconds below 0 and not finite (
     CHECK_THROWS_AS(Timer::sleep(seconds), std::invalid_argument);
   }
   CHECK(loop.getTimerCount() == 0);
+}
+
+TEST_CASE_FIXTURE(TimerFixture, "timer: infinite and huge seconds are never") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  int runs = 0;
+  for (const double seconds : {infinity, 1e300, 1e18, 1e10}) {
+    CHECK(Timer::add(seconds, [&] { ++runs; }) > 0);
+    CHECK(Timer::delay(seconds, [&] { ++runs; }) > 0);
+    CHECK(loop.repeat(seconds, [&] { ++runs; }) > 0);
+  }
+  bool isOver = false;
+  Timer::delay(0.01, [&] { isOver = true; });
+  host.runUntil([&] { return isOver; });
+  CHECK(runs == 0);
+  CHECK(loop.getTimerCount() == 12);
+  Timer::delAll();
+  CHECK(loop.getTimerCount() == 0);
+}
+
+TEST_CASE("timer: the library's own take any number of seconds, negative ones as none") {
+  HostLoop host;
+  Workerman::EventLoop loop(host.get());
+  Workerman::detail::LoopTimer timer(loop);
+  const auto count = [](void* runs) noexcept { ++*static_cast<int*>(runs); };
+  for (const double seconds : {std::numeric_limits<double>::infinity(), 1e300}) {
+    int runs = 0;
+    timer.start(seconds, count, &runs);
+    CHECK(host.iterate() != 0);
+    CHECK(timer.active());
+    CHECK(runs == 0);
+  }
+  for (const double seconds : {-1.0, -std::numeric_limits<double>::infinity(), std::nan("")}) {
+    int runs = 0;
+    timer.start(seconds, count, &runs);
+    host.runUntil([&] { return runs == 1; });
+    CHECK_FALSE(timer.active());
+  }
 }
 
 TEST_CASE("timer: seconds become milliseconds, rounded up, at least one, saturating") {
@@ -143,7 +179,8 @@ TEST_CASE("timer: seconds become milliseconds, rounded up, at least one, saturat
                         {2.5, 2500},
                         {86400, 86400000},
                         {1e12, 1000000000000000},
-                        {1e300, 9000000000000000}};
+                        {1e300, 9000000000000000},
+                        {std::numeric_limits<double>::infinity(), 9000000000000000}};
   for (const Case& c : cases) {
     CAPTURE(c.seconds);
     CHECK(Workerman::detail::TimerQueue::milliseconds(c.seconds) == c.milliseconds);

@@ -32,15 +32,23 @@ TEST_CASE("reconnect delay: chance only shortens it, by at most the jitter") {
   CHECK(secondsUntilRetry(usual, 9, 0) == 30);
 }
 
-TEST_CASE("reconnect delay: members out of range are refused") {
+TEST_CASE("reconnect delay: infinite members") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(secondsUntilRetry({.first = infinity}, 0, 1) <= 30);
+  CHECK(secondsUntilRetry({.first = 1, .max = infinity, .jitter = 0}, 10, 0) == 1024);
+  CHECK(secondsUntilRetry({.first = infinity, .max = infinity, .jitter = 1}, 0, 1) == infinity);
+  CHECK(secondsUntilRetry({.first = 1, .factor = infinity, .max = infinity, .jitter = 1}, 1, 1) == infinity);
+}
+
+TEST_CASE("reconnect delay: members out of range are refused, times where they are set") {
   const double nan = std::nan("");
+  for (const double bad : {-1.0, nan}) {
+    CHECK_THROWS_AS(ReconnectDelay{.first = bad}, std::invalid_argument);
+    CHECK_THROWS_AS(ReconnectDelay{.max = bad}, std::invalid_argument);
+  }
   for (const ReconnectDelay& bad : {
-           ReconnectDelay{.first = -1},
-           ReconnectDelay{.first = nan},
            ReconnectDelay{.factor = 0.9},
            ReconnectDelay{.factor = nan},
-           ReconnectDelay{.max = -1},
-           ReconnectDelay{.max = nan},
            ReconnectDelay{.jitter = -0.1},
            ReconnectDelay{.jitter = 1.1},
            ReconnectDelay{.jitter = nan},
