@@ -42,7 +42,7 @@ template <class Report>
 Report Invocation::ask(int signal, const std::string& file,
                        std::optional<Report> (*decode)(std::string_view, std::int64_t)) {
   const std::int64_t asked = monotonicNanoseconds();
-  signalMaster(requireMaster(), signal);
+  signalMaster(requireMaster().process, signal);
   const auto end = Clock::now() + kPatience;
   std::optional<Report> report;
   for (std::string seen;;) {

@@ -53,6 +53,7 @@ GlobalStatus Master::report() const {
 void Master::keepPidFile() {
   if (phase_ == Phase::Stopping) return;
   nextPidFileLook_ = Clock::now() + kPidFileInterval;
+  pidFile_.renew();
   const bool wasLost = std::exchange(isPidFileLost_, !pidFile_.hasItsName());
   if (!isPidFileLost_) return;
   isPidFileLost_ = !pidFile_.restore();
