@@ -35,7 +35,7 @@ class Invocation {
   template <class Report>
   Report ask(int signal, const std::string& file,
              std::optional<Report> (*decode)(std::string_view, std::int64_t));
-  [[noreturn]] void failWithoutAnswer(const std::string& file);
+  [[noreturn]] void failWithoutAnswer(const std::string& file, const std::string& problem);
   RunningMaster requireMaster();
   void signalMaster(const ProcessHandle& master, int signal);
   /// Whether it only looks at what others do: it leaves no trace in the log.
