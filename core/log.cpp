@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "own_file.h"
+#include "worker.h"
 
 namespace Workerman::detail {
 
@@ -172,11 +173,6 @@ LogConfig& logConfig() {
   return config;
 }
 
-std::ostream*& outputStream() noexcept {
-  static constinit std::ostream* stream = nullptr;
-  return stream;
-}
-
 std::string prepareLogFile() {
   const std::string& path = logConfig().logFile;
   const std::string why = logFile().open(path, true);
@@ -201,7 +197,7 @@ void log(std::string_view message, bool decorated) noexcept {
 
 void safeEcho(std::string_view message, bool decorated) noexcept {
   try {
-    std::ostream* const stream = outputStream();
+    std::ostream* const stream = Worker::outputStream;
     const bool hasColours = ::isatty(descriptorOf(stream)) == 1 && std::getenv("NO_COLOR") == nullptr;
     const std::string text = decorate(message, decorated && hasColours);
     if (stream == nullptr) return print(stdout, text);

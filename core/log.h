@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <iosfwd>
 #include <string>
 #include <string_view>
 
@@ -38,13 +37,10 @@ void keepLogFile() noexcept;
 void log(std::string_view message, bool decorated = false) noexcept;
 
 /// Text for the person at the terminal, written at once, to standard output or
-/// what outputStream() says. `<n>`, `<w>`, `<g>` and their ends (line up, white,
+/// Worker::outputStream. `<n>`, `<w>`, `<g>` and their ends (line up, white,
 /// green) are coloured with `decorated` where that is a terminal and NO_COLOR is
 /// not in the environment, and left out elsewhere.
 void safeEcho(std::string_view message, bool decorated = false) noexcept;
-
-/// Where that goes; null: standard output.
-std::ostream*& outputStream() noexcept;
 
 /// The decorations replaced by their escape sequences, or by nothing.
 std::string decorate(std::string_view message, bool coloured);

@@ -54,6 +54,19 @@ OwnFile openOwnFile(const char* path, int flags, mode_t mode) noexcept {
   return file;
 }
 
+FileId fileIdOf(const char* path) noexcept {
+  struct statx status {};
+  if (::statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &status) != 0) return {};
+  const std::uint64_t device = std::uint64_t{status.stx_dev_major} << 32 | status.stx_dev_minor;
+  const bool isKnown = (status.stx_mask & STATX_BTIME) != 0;
+  return {device, status.stx_ino,
+          isKnown ? status.stx_btime.tv_sec * 1'000'000'000 + status.stx_btime.tv_nsec : 0};
+}
+
+void removeIfStill(const char* path, const FileId& file) noexcept {
+  if (file && fileIdOf(path) == file) ::unlink(path);
+}
+
 bool isNameOf(const char* path, int fd) noexcept {
   struct stat named {
   }, open{};

@@ -25,12 +25,12 @@ constexpr double kRestSeconds = 0.1;
 
 }  // namespace
 
-TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
+TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, SocketFile file,
                          const Protocol* protocol, std::shared_ptr<TlsServer> tls)
     : worker_(worker),
       loop_(loop),
       socket_(std::move(socket)),
-      unixPath_(std::move(unixPath)),
+      file_(std::move(file)),
       protocol_(protocol),
       tls_(std::move(tls)),
       rest_(loop) {
@@ -42,7 +42,7 @@ TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket,
 TcpListener::~TcpListener() {
   if (isGone_ != nullptr) *isGone_ = true;
   poll_.close();
-  if (!unixPath_.empty()) ::unlink(unixPath_.c_str());
+  file_.remove();
 }
 
 void TcpListener::resume() {

@@ -13,7 +13,8 @@
 
 namespace Workerman::detail {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InheritedSocket, fd, ownsFile, anyPort)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FileId, device, inode, born)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InheritedSocket, fd, file, anyPort)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HandedProcess, worker, name, id, pid, channel, isReady, isReloadable,
                                    startedAt)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HandedExit, worker, status, times)

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <iostream>
 #include <system_error>
 
 #include "../exceptions.h"
@@ -16,6 +15,7 @@
 #include "../log.h"
 #include "../runtime.h"
 #include "../worker.h"
+#include "output.h"
 #include "systemd.h"
 
 namespace Workerman::detail {
@@ -137,8 +137,7 @@ void Master::addSlots(Worker& worker) {
 }
 
 void Master::fork(WorkerSlot& slot) {
-  std::cout.flush();
-  std::cerr.flush();
+  flushOutput();
   std::fflush(nullptr);
   slot.isReady = slot.wasTold = slot.owesStatus = slot.owesConnections = false;
   slot.killAt.reset();
@@ -306,6 +305,7 @@ std::optional<Clock::time_point> Master::nextDeadline() const {
 }
 
 void Master::waitForNews() {
+  flushOutput();
   int timeout = -1;
   if (const auto deadline = nextDeadline()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();

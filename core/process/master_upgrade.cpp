@@ -47,7 +47,7 @@ void Master::tryNewBinary() {
     Handover given;
     given.sockets = sockets();
     // Their files stay, whatever becomes of it.
-    for (InheritedSocket& socket : given.sockets) socket.ownsFile = false;
+    for (InheritedSocket& socket : given.sockets) socket.file = {};
     given.pidFile = pidFile_.path();
     trial_ = std::make_unique<Trial>(executable_, given, seconds(Worker::upgradeTimeout));
   } catch (const std::exception& e) {

@@ -16,6 +16,7 @@
 #include "../log.h"
 #include "../runtime.h"
 #include "../worker.h"
+#include "output.h"
 #include "privileges.h"
 #include "process_title.h"
 #include "worker_report.h"
@@ -63,6 +64,7 @@ void reload(Worker& worker, Runtime::Manner manner) {
     return withCurrentException([](const std::exception& e) { Worker::stopAll(250, describe(e)); });
   }
   if (worker.reloadable) return runtime.stop(0, {}, manner);
+  Worker::resetStd();
   try {
     worker.reloadCertificates();
   } catch (const std::exception& e) {
@@ -81,6 +83,11 @@ struct SignalPlan {
     if (signal == SIGUSR1) return reload(worker, Runtime::Manner::Finishing);
     if (signal == SIGUSR2) return reload(worker, Runtime::Manner::Graceful);
     channel.update();
+    // A terminal's that is meant for others: the master has said nothing.
+    if (wasIgnored(signal) && (signal == SIGINT || signal == SIGQUIT) &&
+        channel.ordered() == StopLevel::None && ::getppid() == master) {
+      return;
+    }
     if (signal == SIGIOT) return handInStatus(worker, channel);
     if (signal == SIGIO) return handInConnections(worker, channel);
     if (::getppid() != master) log(nameOf(worker) + " stops: its master has gone");
@@ -118,6 +125,7 @@ void serveWorker(const WorkerSlot& slot, ChannelToMaster& channel, SignalQueue& 
         loop.onSignal(signal, [&plan](int number) { plan.on(number); });
       // What came since the fork arrives now, and is looked at once the worker has started.
       signals.release();
+      flushOutputWith(loop);
     });
     if (runtime.phase() == Runtime::Phase::Running) {
       channel.say(*runtime.loop(), Answer::Ready);

@@ -5,6 +5,7 @@
 #include "../listener.h"
 #include "../worker.h"
 #include "status_records.h"
+#include "status_report.h"
 
 namespace Workerman::detail {
 std::string connectionsFile() {

@@ -1,5 +1,7 @@
 #include "core/log.h"
 
+#include <workerman/core/worker.h>
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -292,10 +294,10 @@ TEST_CASE_FIXTURE(LogFixture, "log: a line that a full disk has cut off does not
 
 TEST_CASE_FIXTURE(LogFixture, "log: outputStream takes the terminal's place (Worker::$outputStream in PHP)") {
   std::ostringstream stream;
-  detail::outputStream() = &stream;
+  Workerman::Worker::outputStream = &stream;
   detail::logConfig().daemonize = false;
   CHECK(toStdout([] { detail::log("<g>hello</g>", true); }).empty());
-  detail::outputStream() = nullptr;
+  Workerman::Worker::outputStream = nullptr;
   CHECK(stream.str() == "hello\n");
 }
 

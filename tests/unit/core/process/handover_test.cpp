@@ -28,7 +28,7 @@ bool isCloseOnExec(int fd) {
 
 TEST_CASE("handover: what is written is read again, text that is no UTF-8 included") {
   Handover given;
-  given.sockets = {{7, true, false}, {8, false, true}};
+  given.sockets = {{7, {1, 2, 3}, false}, {8, {}, true}};
   given.processes = {{"text://0.0.0.0:1 #1", "name \xff", 3, 4711, 10, true, false, 123456789012345}};
   given.exits = {{"name none #2", 64000, 5'000'000'000}};
   given.pidFile = "/run/a \"b\".pid";
@@ -42,7 +42,8 @@ TEST_CASE("handover: what is written is read again, text that is no UTF-8 includ
   CHECK(isCloseOnExec(memory.get()));
   const Handover read = Handover::read(memory.get());
   CHECK(read.descriptors() == given.descriptors());
-  CHECK(read.sockets[0].ownsFile);
+  CHECK(read.sockets[0].file == FileId{1, 2, 3});
+  CHECK_FALSE(read.sockets[1].file);
   CHECK_FALSE(read.sockets[0].anyPort);
   CHECK(read.sockets[1].anyPort);
   CHECK(read.processes.at(0).worker == given.processes[0].worker);
