@@ -35,6 +35,8 @@ std::string OwnFile::why() const {
 OwnFile openOwnFile(const char* path, int flags, mode_t mode) noexcept {
   const bool follows = hasRootsLinks(path);
   OwnFile file;
+  // Nothing is made there that should be a device.
+  if (follows) flags &= ~O_CREAT;
   file.fd.reset(::open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (follows ? 0 : O_NOFOLLOW), mode));
   if (!file.fd) {
     file.error = errno;

@@ -136,7 +136,8 @@ void Master::addSlots(Worker& worker) {
   }
 }
 
-void Master::fork(WorkerSlot& slot) {
+/// False, with a line in the log, where the system has no process or descriptor left.
+bool Master::fork(WorkerSlot& slot) {
   flushOutput();
   std::fflush(nullptr);
   slot.isReady = slot.wasTold = slot.owesStatus = slot.owesConnections = false;
@@ -151,7 +152,7 @@ void Master::fork(WorkerSlot& slot) {
     if (pid == 0) becomeWorker(slot, std::move(childsEnd), self);
     if (pid > 0) {
       slot.pid = pid;
-      return;
+      return true;
     }
     why = std::system_category().message(errno);
   } catch (const std::system_error& e) {
@@ -159,7 +160,7 @@ void Master::fork(WorkerSlot& slot) {
   }
   log("worker[" + slot.worker->name + "] cannot be forked: " + why);
   slot.channel.close();
-  slot.startAt = Clock::now() + kForkPause;
+  return false;
 }
 
 void Master::becomeWorker(WorkerSlot& slot, Descriptor channel, pid_t self) {
@@ -178,8 +179,12 @@ void Master::becomeWorker(WorkerSlot& slot, Descriptor channel, pid_t self) {
 
 void Master::forkAllDue() {
   if (phase_ == Phase::Stopping) return;
+  bool canFork = true;
   for (WorkerSlot& slot : slots_) {
-    if (slot.startAt && *slot.startAt <= Clock::now()) fork(slot);
+    if (!slot.startAt || *slot.startAt > Clock::now()) continue;
+    // The others will have to wait as well, and need no line each.
+    canFork = canFork && fork(slot);
+    if (!canFork) slot.startAt = Clock::now() + kForkPause;
   }
 }
 

@@ -68,7 +68,7 @@ class Master {
 
   void addAllSlots();
   void addSlots(Worker& worker);
-  void fork(WorkerSlot& slot);
+  bool fork(WorkerSlot& slot);
   void forkAllDue();
   void waitForNews();
   std::optional<Clock::time_point> nextDeadline() const;
