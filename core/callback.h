@@ -383,9 +383,12 @@ using WorkerExitCallback = Callback<void(Worker*, int, int), detail::WorkerExitR
 /// onMasterReload, onMasterStop
 using MasterCallback = Callback<void(), detail::MasterRules>;
 
-// ---- The slots of an AsyncUdpConnection
+// ---- The slots of a UdpConnection and an AsyncUdpConnection
 // ---------------------------------------------------------------------
 
+using UdpErrorCallback = Callback<void(const Connection::UdpConnectionPtr&, int, std::string_view),
+                                  detail::UdpErrorRules<detail::UdpHandles>>;
+using AsyncUdpErrorCallback = CallbackRef<UdpErrorCallback, detail::UdpErrorRules<detail::AsyncUdpHandles>>;
 using AsyncUdpConnectionCallback = Callback<void(detail::AsyncUdp), detail::UdpConnectionRules>;
 using AsyncUdpMessageCallback = Callback<void(detail::AsyncUdp, const Message&), detail::UdpMessageRules>;
 

@@ -145,6 +145,18 @@ struct UdpMessageRules : SlotRules<AsyncUdpHandles, NoHandles> {
   }
 };
 
+template <class C>
+struct UdpErrorRules : SlotRules<C, NoHandles> {
+  template <bool ok>
+  static constexpr void require() {
+    static_assert(ok,
+                  "onError of a datagram's connection takes (connection, code, message) or fewer: the "
+                  "connection as auto, UdpConnectionPtr or ConnectionPtr, on an AsyncUdpConnection also "
+                  "AsyncUdpConnectionPtr, by value or const&; the code as int or auto; the text as auto, "
+                  "std::string_view or std::string");
+  }
+};
+
 struct WorkerRules : SlotRules<NoHandles, NoHandles> {
   template <bool ok>
   static constexpr void require() {

@@ -11,10 +11,14 @@
 
 #include "fwd.h"
 #include "message.h"
-#include "process/inherited_sockets.h"
-#include "process/status_report.h"
 
 namespace Workerman::detail {
+
+// Of the processes that share or inherit sockets, and tell of their connections: core/process.
+struct InheritedSocket;
+class InheritedSockets;
+struct WorkerStatus;
+struct ConnectionStatus;
 
 /// A socket that a worker listens on. Closes it when destroyed.
 class Listener {

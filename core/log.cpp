@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -12,92 +14,137 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <iostream>
+#include <mutex>
 #include <system_error>
 #include <utility>
+
+#include "own_file.h"
+#include "worker.h"
 
 namespace Workerman::detail {
 
 namespace {
 
-constexpr int kFlags = O_RDWR | O_APPEND | O_CREAT | O_NOCTTY;
-
-class File {
+/// The log file, once it is open.
+class LogFile {
  public:
-  File(const char* path, int flags) : fd_(::open(path, flags | O_CLOEXEC, 0644)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) {
-      ::close(fd_);  // Ends the lock as well.
-    }
-  }
-  int fd() const { return fd_; }
+  /// Opens it if it is not, or if another file has its name by now; what keeps it from that.
+  std::string open(const std::string& path, bool makesFolders);
+  void append(const LogConfig& config, std::string_view message) noexcept;
+  void keep(const std::string& path) noexcept;
 
  private:
-  int fd_;
+  OwnFile renew(const std::string& path);
+  bool hasItsName() const noexcept { return fd_ && isNameOf(path_.c_str(), fd_.get()); }
+  void dropOlderHalf(std::uint64_t maxSize) noexcept;
+
+  std::mutex mutex_;
+  std::string path_;
+  Descriptor fd_;
+  /// The same without O_APPEND; see keepLogFile().
+  Descriptor editable_;
+  /// A disk that was full has cut off the last line.
+  bool isCut_ = false;
 };
 
-bool writeAll(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno != EINTR) {
-      return false;
-    }
-    text.remove_prefix(written > 0 ? static_cast<std::size_t>(written) : 0);
-  }
-  return true;
+LogFile& logFile() {
+  static LogFile& file = *new LogFile;
+  return file;
 }
 
-/// The file from the first line that starts in its newer half.
-std::string newerHalf(int fd, off_t size) {
-  const off_t start = size / 2;
-  std::string text(static_cast<std::size_t>(size - start), '\0');
-  std::size_t have = 0;
-  while (have < text.size()) {
-    const ssize_t got = ::pread(fd, text.data() + have, text.size() - have, start + static_cast<off_t>(have));
-    if (got <= 0) {
-      break;
-    }
-    have += static_cast<std::size_t>(got);
+std::string LogFile::open(const std::string& path, bool makesFolders) {
+  const std::lock_guard lock(mutex_);
+  if (makesFolders) {
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   }
-  text.resize(have);
-  const std::size_t lineEnd = text.find('\n');
-  return lineEnd == std::string::npos ? text : text.substr(lineEnd + 1);
+  return renew(path).why();
 }
 
-/// Differs from Workerman: shortened in place under the lock instead of
-/// replaced by a renamed copy, so that a process that waits for the lock does
-/// not write its line into a file that has gone.
-void dropOlderHalf(int fd, off_t size) {
-  const std::string keep = newerHalf(fd, size);
-  if (::ftruncate(fd, 0) == 0) {
-    writeAll(fd, keep);
+/// What is open stays if that fails, unless it is another log's.
+OwnFile LogFile::renew(const std::string& path) {
+  if (path != path_) {
+    fd_.reset();
+    editable_.reset();
+    path_ = path;
   }
+  OwnFile now = openOwnFile(path.c_str(), O_RDWR | O_APPEND | O_CREAT, 0640);
+  if (now.fd) fd_ = std::move(now.fd);
+  return now;
 }
 
-void appendToFile(const LogConfig& config, std::string_view message) {
-  std::array<char, 32> date{};
+void LogFile::keep(const std::string& path) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (fd_) editable_ = openOwnFile(path.c_str(), O_RDWR, 0).fd;
+}
+
+void LogFile::append(const LogConfig& config, std::string_view message) noexcept {
+  std::array<char, 64> head{};
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   localtime_r(&now, &parts);
-  std::strftime(date.data(), date.size(), "%Y-%m-%d %H:%M:%S", &parts);
-  std::string line = date.data();
-  line += " pid:" + std::to_string(::getpid()) + " ";
-  line += message;
-  line += '\n';
+  std::size_t size = std::strftime(head.data(), head.size(), "%Y-%m-%d %H:%M:%S", &parts);
+  size += static_cast<std::size_t>(
+      std::snprintf(head.data() + size, head.size() - size, " pid:%d ", static_cast<int>(::getpid())));
 
+  const std::lock_guard lock(mutex_);
   // By its name for each line, as it may have been moved away meanwhile.
-  const File file(config.logFile.c_str(), kFlags);
-  const int fd = file.fd() >= 0 ? file.fd() : config.keptFile;
-  if (fd < 0) {
-    return;
+  try {
+    if (config.logFile != path_ || !hasItsName()) renew(config.logFile);
+  } catch (...) {
+    return;  // No memory for the path of another log.
   }
-  while (::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
-  }
+  if (!fd_) return;
+  char lineEnd = '\n';
+  // One call, so that lines of several processes stay whole without a lock.
+  const std::array<iovec, 4> line{{{&lineEnd, isCut_ ? std::size_t{1} : 0},
+                                   {head.data(), size},
+                                   {const_cast<char*>(message.data()), message.size()},
+                                   {&lineEnd, 1}}};
+  ssize_t written = 0;
+  do {
+    written = ::writev(fd_.get(), line.data(), line.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0) return;
+  isCut_ = static_cast<std::size_t>(written) < line[0].iov_len + size + message.size() + 1;
   struct stat status {};
-  if (writeAll(fd, line) && config.maxSize != 0 && ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+  if (config.maxSize != 0 && ::fstat(fd_.get(), &status) == 0 && S_ISREG(status.st_mode) &&
       static_cast<std::uint64_t>(status.st_size) > config.maxSize) {
-    dropOlderHalf(fd, status.st_size);
+    dropOlderHalf(config.maxSize);
+  }
+}
+
+/// Differs from Workerman: shortened in place instead of replaced by a renamed
+/// copy, so that processes that have the file open go on with it. A line that
+/// another process adds meanwhile is kept, but for one between the last read and
+/// the cut that follows it. The lock keeps two from doing it at the same time;
+/// where somebody holds it for another reason, the file is shortened some other time.
+void LogFile::dropOlderHalf(std::uint64_t maxSize) noexcept {
+  const Descriptor own(editable_ ? -1 : openOwnFile(path_.c_str(), O_RDWR, 0).fd.release());
+  const int fd = editable_ ? editable_.get() : own.get();
+  struct stat status {
+  }, open{};
+  if (fd < 0 || ::flock(fd, LOCK_EX | LOCK_NB) != 0) return;
+  if (::fstat(fd, &status) == 0 && ::fstat(fd_.get(), &open) == 0 && status.st_ino == open.st_ino &&
+      static_cast<std::uint64_t>(status.st_size) > maxSize) {
+    static std::array<char, 65536> piece;
+    const auto pread = [&](off_t at) { return ::pread(fd, piece.data(), piece.size(), at); };
+    const off_t half = std::min<off_t>(status.st_size / 2, static_cast<off_t>(maxSize / 2));
+    off_t from = status.st_size - half, to = 0;
+    ssize_t got = 0;
+    // From the first line that begins there.
+    for (bool isFound = false; !isFound && (got = pread(from)) > 0;) {
+      const std::string_view text(piece.data(), static_cast<std::size_t>(got));
+      const std::size_t end = text.find('\n');
+      isFound = end != std::string_view::npos;
+      from += isFound ? static_cast<off_t>(end) + 1 : got;
+    }
+    while ((got = pread(from)) > 0 && ::pwrite(fd, piece.data(), static_cast<std::size_t>(got), to) == got) {
+      from += got;
+      to += got;
+    }
+    if (got == 0) static_cast<void>(::ftruncate(fd, to) == 0);
   }
   ::flock(fd, LOCK_UN);
 }
@@ -113,50 +160,48 @@ void print(std::FILE* stream, std::string_view text) {
   std::fflush(stream);
 }
 
+/// Whose colours a stream may show; -1: a stream of the program's own has none.
+int descriptorOf(const std::ostream* stream) noexcept {
+  if (stream == nullptr || stream == &std::cout) return STDOUT_FILENO;
+  return stream == &std::cerr || stream == &std::clog ? STDERR_FILENO : -1;
+}
+
 }  // namespace
 
 LogConfig& logConfig() {
-  static LogConfig config;
+  static LogConfig& config = *new LogConfig;
   return config;
 }
 
 std::string prepareLogFile() {
   const std::string& path = logConfig().logFile;
-  std::error_code ignored;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  const File file(path.c_str(), kFlags);
-  if (file.fd() >= 0) return {};
-  return "cannot write the log file " + path + ": " + std::generic_category().message(errno);
+  const std::string why = logFile().open(path, true);
+  return why.empty() ? why : "cannot write the log file " + path + ": " + why;
 }
 
 void keepLogFile() noexcept {
-  LogConfig& config = logConfig();
-  if (config.keptFile < 0) config.keptFile = ::open(config.logFile.c_str(), kFlags | O_CLOEXEC, 0644);
+  logFile().keep(logConfig().logFile);
 }
 
 void log(std::string_view message, bool decorated) noexcept {
+  const LogConfig& config = logConfig();
+  const std::string_view text = trimmed(message);
   try {
-    const LogConfig& config = logConfig();
-    const std::string_view text = trimmed(message);
-    if (std::atomic_ref(logConfig().embedded).load()) {
-      print(stderr, std::string(text) + '\n');
-      return;
-    }
-    if (!config.daemonize) {
-      safeEcho(std::string(text) + '\n', decorated);
-    }
-    if (!config.logFile.empty()) {
-      appendToFile(config, text);
-    }
+    if (std::atomic_ref(logConfig().embedded).load()) return print(stderr, std::string(text) + '\n');
+    if (!config.daemonize) safeEcho(std::string(text) + '\n', decorated);
   } catch (...) {
-    // Out of memory: a log line is not worth ending the process for.
+    // Out of memory: the terminal's line is not worth ending the process for.
   }
+  if (!config.logFile.empty()) logFile().append(config, text);
 }
 
 void safeEcho(std::string_view message, bool decorated) noexcept {
   try {
-    const bool hasColours = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-    print(stdout, decorate(message, decorated && hasColours));
+    std::ostream* const stream = Worker::outputStream;
+    const bool hasColours = ::isatty(descriptorOf(stream)) == 1 && std::getenv("NO_COLOR") == nullptr;
+    const std::string text = decorate(message, decorated && hasColours);
+    if (stream == nullptr) return print(stdout, text);
+    *stream << text << std::flush;
   } catch (...) {
     // As in log().
   }

@@ -28,6 +28,9 @@ class Runtime {
 
   static Runtime& ofThisThread();
 
+  /// runAll() has been called: workers end with the process, in whichever it is.
+  static inline bool runsProgram = false;
+
   const std::vector<Worker*>& workers() const noexcept { return workers_; }
   void add(Worker& worker);
   void remove(Worker& worker) noexcept;

@@ -1,17 +1,12 @@
 #include "worker.h"
 
 #include <atomic>
-#include <iostream>
-#include <sstream>
 #include <stdexcept>
 #include <utility>
 
 #include "exceptions.h"
 #include "listener.h"
 #include "log.h"
-#include "process/command_line.h"
-#include "process/invocation.h"
-#include "process/master.h"
 #include "runtime.h"
 
 namespace Workerman {
@@ -27,8 +22,13 @@ Worker::Worker(std::string socketName, SocketContext socketContext)
 
 Worker::~Worker() {
   auto& runtime = Runtime::ofThisThread();
-  if (runtime.phase() == Runtime::Phase::Idle && !socketName_.empty() && !hasRun_) {
+  // Under runAll() another process has run it, or only a question was asked.
+  if (runtime.phase() == Runtime::Phase::Idle && !socketName_.empty() && !hasRun_ && !Runtime::runsProgram) {
     log("a Worker for " + socketName_ + " is destroyed before it ran: it is forgotten");
+  } else if (isLocal_ && listener_ && runtime.phase() == Runtime::Phase::Running) {
+    log("a Worker that listens on " + socketName_ +
+        " is destroyed, and with it what it listens with: one made in a callback needs "
+        "std::make_shared<Worker>(…)");
   }
   stop(true);
   // One whose onClose is running would still look here.
@@ -57,6 +57,7 @@ void Worker::listen(bool autoAccept) {
   if (socketName_.empty() || Runtime::ofThisThread().isStopping()) return;
   openSocket();
   isStarted_ = true;
+  isLocal_ = globalEvent->isDispatching() && weak_from_this().expired();
   if (autoAccept) resumeAccept();
 }
 
@@ -169,11 +170,6 @@ int Worker::runLoop() {
   return Runtime::ofThisThread().run();
 }
 
-void Worker::stopAll(int code, std::string_view log) {
-  if (auto* const master = detail::Master::ofThisProcess()) return master->stop(code, log);
-  Runtime::ofThisThread().stop(code, log);
-}
-
 const std::vector<Worker*>& Worker::getAllWorkers() noexcept {
   return Runtime::ofThisThread().workers();
 }
@@ -190,49 +186,10 @@ bool Worker::getGracefulStop() noexcept {
   return Runtime::ofThisThread().isStoppingGracefully();
 }
 
-int Worker::getStatus() noexcept {
-  if (const auto* const master = detail::Master::ofThisProcess()) return master->status();
-  switch (Runtime::ofThisThread().phase()) {
-    case Runtime::Phase::Running:
-      return STATUS_RUNNING;
-    case Runtime::Phase::Stopping:
-      return STATUS_SHUTDOWN;
-    case Runtime::Phase::Idle:
-      break;
-  }
-  return STATUS_INITIAL;
-}
+// -- what it says --------------------------------------------------------------------
 
-// -- the process --------------------------------------------------------------------
-
-namespace {
-
-std::vector<std::string> givenArguments;
-
-}  // namespace
-
-void Worker::runAll(int argc, char** argv) {
-  givenArguments.assign(argv, argv + argc);
-  runAll();
-}
-
-void Worker::runAll() {
-  std::cout << std::unitbuf;
-  // Read now: a process title hides them.
-  if (givenArguments.empty()) givenArguments = detail::processArguments();
-  const auto arguments = getArgv();
-  detail::Invocation(detail::parseCommand(arguments), arguments.empty() ? "" : arguments[0]).run();
-}
-
-std::vector<std::string> Worker::getArgv() {
-  auto arguments = givenArguments.empty() ? detail::processArguments() : givenArguments;
-  std::istringstream words(command);
-  for (std::string word; words >> word;) arguments.push_back(word);
-  return arguments;
-}
-
-void Worker::log(std::string_view message) {
-  detail::log(message);
+void Worker::log(std::string_view message, bool decorated) {
+  detail::log(message, decorated);
 }
 
 void Worker::safeEcho(std::string_view message, bool decorated) {

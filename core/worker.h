@@ -3,6 +3,7 @@
 /// A worker: the callbacks of one service, and the process-wide controls.
 
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -225,6 +226,8 @@ class Worker : public std::enable_shared_from_this<Worker>, public ConnectionCal
   static inline Seconds upgradeTimeout{10};
   /// Words that count as further arguments of the program.
   static inline std::string command;
+  /// What safeEcho() writes to; null: standard output. Needed as long as it is set.
+  static inline std::ostream* outputStream = nullptr;
 
   /// @name In the master process, which has no loop and no connection
   /// @{
@@ -276,8 +279,14 @@ class Worker : public std::enable_shared_from_this<Worker>, public ConnectionCal
   static bool getGracefulStop() noexcept;
   /// The program's arguments, and the words of `command`.
   static std::vector<std::string> getArgv();
-  /// One line to the terminal and the log file. Embedded: to stderr.
-  static void log(std::string_view message);
+  /// One line to the terminal and the log file. Embedded: to stderr. `decorated`: as safeEcho().
+  static void log(std::string_view message, bool decorated = false);
+  /// The columns of the table that a start shows, each with Workerman's name of what is in it.
+  static const std::vector<std::pair<std::string_view, std::string_view>>& getUiColumns();
+  /// Of a daemon: opens stdoutFile again for standard output and error, which
+  /// then go there instead of to outputStream; after the file was moved away, as
+  /// `reload` does by itself. What keeps it from that is logged.
+  static void resetStd();
   /// Text for the terminal, without a line end of its own.
   static void safeEcho(std::string_view message, bool decorated = false);
 
@@ -318,6 +327,8 @@ class Worker : public std::enable_shared_from_this<Worker>, public ConnectionCal
   /// From start() or listen() to stop().
   bool isStarted_ = false;
   bool hasRun_ = false;
+  /// Listens since a callback has told it to, and nobody's shared_ptr keeps it.
+  bool isLocal_ = false;
   std::shared_ptr<Worker> self_;
 };
 

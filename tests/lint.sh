@@ -13,6 +13,7 @@ code() { find "$@" -type f \( -name '*.h' -o -name '*.cpp' \) 2>/dev/null; }
 
 include='^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*/)?'
 code core | xargs -r grep -nE "${include}(connection|protocols)/" | check 'core must not include connection or protocols'
+code core | grep -v '^core/process/' | xargs -r grep -nE "${include}process/" | check 'core must not include its own process'
 code connection | xargs -r grep -nE "${include}protocols/" | check 'connection must not include protocols'
 
 # Spelt apart so that the rule does not find itself.

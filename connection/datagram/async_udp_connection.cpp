@@ -172,8 +172,11 @@ void AsyncUdpConnection::opened() noexcept {
   const bool isWaiting = status_ == Status::Connecting || status_ == Status::Closing;
   if (!isWaiting || (fd_ < 0 && network_->failure.empty())) return;
   if (fd_ < 0) {
-    Workerman::detail::log("connect udp://" + getRemoteAddress() + " fail: " + network_->failure);
-    return finalClose();
+    if (!onError)
+      Workerman::detail::log("connect udp://" + getRemoteAddress() + " fail: " + network_->failure);
+    emitError(CONNECT_FAIL, network_->failure);
+    // Its callback may have closed it, and connected it again.
+    return status_ == Status::Connecting || status_ == Status::Closing ? finalClose() : void();
   }
   const bool closes = status_ == Status::Closing;
   status_ = Status::Connected;
@@ -258,7 +261,9 @@ void AsyncUdpConnection::deliver(const Message& message) noexcept {
 SendResult AsyncUdpConnection::transmit(std::string_view head, std::string_view body, std::string_view tail) {
   if (status_ == Status::Initial) connect();
   const bool isOpen = status_ == Status::Connecting || status_ == Status::Connected;
-  if (isOpen && fd_ >= 0 && detail::sendDatagram(fd_, nullptr, head, body, tail)) return SendResult::sent();
+  if (isOpen && fd_ >= 0) {
+    return detail::sendDatagram(fd_, nullptr, head, body, tail) ? SendResult::sent() : sendFailed();
+  }
   const std::size_t size = head.size() + body.size() + tail.size();
   if (isOpen && network_->resolution.isPending() && network_->waitingBytes + size <= kMostWaiting) {
     std::string& datagram = network_->waiting.emplace_back();
@@ -314,6 +319,7 @@ void AsyncUdpConnection::finalClose() noexcept {
   }
   onConnect = nullptr;
   onMessage = nullptr;
+  onError = nullptr;
   onClose = nullptr;
   errorHandler = nullptr;
   release();

@@ -25,8 +25,8 @@ namespace Workerman::Connection {
 /// From connect() until close() the framework holds it, so the local may go out
 /// of scope. Callbacks are released when onClose returns.
 ///
-/// There is no onError, as in PHP: what cannot be made (no such name, no route,
-/// no descriptor) is logged, then onClose tells of it. That nobody listens at
+/// What cannot be made (no such name, no route, no descriptor) is told to onError
+/// and onClose, and logged where there is no onError. That nobody listens at
 /// the other end is no failure: datagrams are lost without a word.
 class AsyncUdpConnection final : public UdpConnection {
  public:
@@ -35,7 +35,8 @@ class AsyncUdpConnection final : public UdpConnection {
   /// @{
   AsyncUdpConnectionCallback onConnect;  ///< the name is resolved and there is a socket
   AsyncUdpMessageCallback onMessage;     ///< (connection, data), for each package of a datagram
-  AsyncUdpConnectionCallback onClose;    ///< close() was called, or connecting failed
+  AsyncUdpErrorCallback onError{UdpConnection::onError};  ///< (connection, code, message)
+  AsyncUdpConnectionCallback onClose;                     ///< close() was called, or connecting failed
   /// @}
 
   /// `remoteAddress`: "scheme://host:port", the scheme udp or a registered

@@ -1,6 +1,8 @@
 #include "udp_connection.h"
 
+#include <cerrno>
 #include <stdexcept>
+#include <system_error>
 
 #include <nlohmann/json.hpp>
 
@@ -48,6 +50,27 @@ nlohmann::json UdpConnection::jsonSerialize() const {
           {"getLocalAddress", getLocalAddress()},
           {"isIpV4", isIpV4()},
           {"isIpV6", isIpV6()}};
+}
+
+SendResult UdpConnection::sendFailed() noexcept {
+  const int error = errno;
+  ++statistics.send_fail;
+  if (onError) emitError(SEND_FAIL, std::system_category().message(error));
+  return SendResult::failed();
+}
+
+void UdpConnection::emitError(int code, std::string_view text) noexcept {
+  const UdpConnectionPtr self = weak_from_this().lock();
+  // One that sends again in its callback would come here again.
+  if (!onError || !self || isTellingError_) return;
+  const UdpErrorCallback callback = onError;
+  isTellingError_ = true;
+  try {
+    callback(self, code, text);
+  } catch (...) {
+    handleException();
+  }
+  isTellingError_ = false;
 }
 
 SendResult UdpConnection::sendText(std::string_view text, bool raw) {

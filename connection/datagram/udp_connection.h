@@ -34,6 +34,9 @@ class UdpConnection : public ConnectionInterface, public std::enable_shared_from
   /// The most that a datagram can hold, its headers counted.
   static constexpr int MAX_UDP_PACKAGE_SIZE = 65535;
 
+  /// (connection, code, message): SEND_FAIL where send() gives false on an open
+  /// connection, and on an AsyncUdpConnection CONNECT_FAIL, before onClose.
+  UdpErrorCallback onError;
   /// udp.
   CompactText transport = CompactText::literal<"udp">();
   /// One's own values, by name.
@@ -86,6 +89,10 @@ class UdpConnection : public ConnectionInterface, public std::enable_shared_from
  protected:
   UdpConnection() = default;
 
+  /// Counts what the kernel, errno, did not send, and tells onError. Gives false.
+  SendResult sendFailed() noexcept;
+  /// Not inside itself.
+  void emitError(int code, std::string_view text) noexcept;
   /// Takes one datagram apart.
   void receive(std::string_view datagram);
   virtual detail::SocketAddress remoteEnd() const = 0;
@@ -95,6 +102,9 @@ class UdpConnection : public ConnectionInterface, public std::enable_shared_from
   SendResult sendText(std::string_view text, bool raw) override;
   SendResult sendValue(Message value) override;
   void closeWithCode(int code, std::string_view reason) override;
+
+ private:
+  bool isTellingError_ = false;
 };
 
 }  // namespace Workerman::Connection

@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "../../core/process/inherited_sockets.h"
+#include "../../core/process/status_report.h"
 #include "../../core/runtime.h"
 #include "../../core/worker.h"
 #include "../datagram/async_udp_connection.h"
@@ -23,6 +25,7 @@
 #include "../stream/link_inline.h"
 #include "../stream/loop_io.h"
 #include "../tls/tls_context.h"
+#include "address_holder.h"
 #include "tcp_listener.h"
 #include "udp_listener.h"
 
@@ -35,6 +38,13 @@ using namespace Connection::detail;
   throw std::runtime_error("cannot listen on " + worker.socketName() + ": " + cause);
 }
 
+/// For `errno`.
+[[noreturn]] void throwCannotBind(const Worker& worker, const SocketAddress& where, bool isDatagram) {
+  const int error = errno;
+  throwCannotListen(worker, std::system_category().message(error) +
+                                (error == EADDRINUSE ? describeHolder(where, isDatagram) : ""));
+}
+
 SocketAddress whereToListen(const Worker& worker, const Address& address) {
   if (address.isUnix) return SocketAddress::fromUnixPath(address.unixPath);
   const std::string host = address.hostWithZone();
@@ -45,24 +55,24 @@ SocketAddress whereToListen(const Worker& worker, const Address& address) {
   throwCannotListen(worker, "'" + host + "' is no IP address");
 }
 
-bool isSocketFile(const std::string& path) {
+/// A socket's file that a crashed process of ours left behind; a living one still answers.
+void removeStale(const std::string& path, const SocketAddress& where) {
   struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+  const FileId file = fileIdOf(path.c_str());
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+  if (status.st_uid != ::geteuid()) return;
+  const FileDescriptor probe(openSocket(AF_UNIX, SOCK_STREAM));
+  if (probe && connectTo(probe.get(), where) != 0 && errno == ECONNREFUSED) removeIfStill(path.c_str(), file);
 }
 
 FileDescriptor openListener(const Worker& worker, const Address& address) {
   const auto& options = worker.socketContext().socket;
   const SocketAddress where = whereToListen(worker, address);
-  // A socket's file that a crashed process left behind; a living one still answers.
-  if (address.isUnix && isSocketFile(address.unixPath)) {
-    FileDescriptor probe(openSocket(AF_UNIX, SOCK_STREAM));
-    if (probe && connectTo(probe.get(), where) != 0 && errno == ECONNREFUSED)
-      ::unlink(address.unixPath.c_str());
-  }
+  if (address.isUnix) removeStale(address.unixPath, where);
   FileDescriptor socket(listenOn(where, {.backlog = options.backlog.value_or(Worker::DEFAULT_BACKLOG),
                                          .reusePort = worker.reusePort || options.so_reuseport,
                                          .v6Only = options.ipv6_v6only}));
-  if (!socket) throwCannotListen(worker, std::system_category().message(errno));
+  if (!socket) throwCannotBind(worker, where, false);
   return socket;
 }
 
@@ -75,7 +85,7 @@ FileDescriptor openDatagrams(const Worker& worker, const Address& address) {
                                           .v6Only = options.ipv6_v6only}));
   // Differs from Workerman: without SO_REUSEADDR, with which a second socket takes the port away unnoticed.
   if (!socket || ::bind(socket.get(), where.get(), where.length()) != 0) {
-    throwCannotListen(worker, std::system_category().message(errno));
+    throwCannotBind(worker, where, true);
   }
   tellLocalEnds(socket.get());
   return socket;
@@ -124,30 +134,26 @@ void checkProxyProtocol(const Worker& worker, bool isUdp) {
 /// What openListeningSocket() opens, and what it has found out for makeListener().
 class WorkerSocket final : public OpenSocket {
  public:
-  WorkerSocket(FileDescriptor socket, std::string unixPath, const Connection::Protocol* spoken, bool udp,
+  WorkerSocket(FileDescriptor socket, SocketFile ownFile, const Connection::Protocol* spoken, bool udp,
                std::shared_ptr<TlsServer> secured)
       : descriptor(std::move(socket)),
         protocol(spoken),
         tls(std::move(secured)),
         isUdp(udp),
-        unixPath_(std::move(unixPath)) {}
+        file_(std::move(ownFile)) {}
   WorkerSocket(const WorkerSocket&) = delete;
   WorkerSocket& operator=(const WorkerSocket&) = delete;
-  ~WorkerSocket() override {
-    if (const std::string path = takeFile(); !path.empty()) ::unlink(path.c_str());
-  }
+  ~WorkerSocket() override { takeFile().remove(); }
 
   int port() const noexcept override { return localAddress(descriptor.get()).port(); }
-  InheritedSocket inheritance() const noexcept override {
-    return {descriptor.get(), !unixPath_.empty(), anyPort};
-  }
+  InheritedSocket inheritance() const noexcept override { return {descriptor.get(), file_.id, anyPort}; }
   void reloadCertificates() override {
     if (tls) tls->renew();
   }
   /// The file that whoever asks has to remove; none in a forked process, since others go on listening there.
-  std::string takeFile() {
-    std::string path = std::exchange(unixPath_, {});
-    return opener_ == ::getpid() ? path : std::string();
+  SocketFile takeFile() {
+    SocketFile file = std::exchange(file_, {});
+    return opener_ == ::getpid() ? file : SocketFile();
   }
 
   FileDescriptor descriptor;
@@ -159,7 +165,7 @@ class WorkerSocket final : public OpenSocket {
   bool isAdopted = false;
 
  private:
-  std::string unixPath_;
+  SocketFile file_;
   pid_t opener_ = ::getpid();
 };
 
@@ -210,8 +216,9 @@ std::unique_ptr<OpenSocket> openListeningSocket(Worker& worker, const OpenSocket
   FileDescriptor socket = !isNew  ? adopt(worker, given.fd, isUdp)
                           : isUdp ? openDatagrams(worker, address)
                                   : openListener(worker, address);
-  const std::string ownFile = isNew || given.ownsFile ? address.unixPath : std::string();
-  auto opened = std::make_unique<WorkerSocket>(std::move(socket), ownFile, protocol, isUdp,
+  SocketFile ownFile;
+  if (address.isUnix) ownFile = {address.unixPath, isNew ? fileIdOf(address.unixPath.c_str()) : given.file};
+  auto opened = std::make_unique<WorkerSocket>(std::move(socket), std::move(ownFile), protocol, isUdp,
                                                isSecured ? tlsFor(worker, sibling) : nullptr);
   opened->anyPort = !address.isUnix && address.port == 0;
   opened->isAdopted = !isNew;

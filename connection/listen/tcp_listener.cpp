@@ -33,12 +33,12 @@ bool isAboutOne(int error) noexcept {
 
 }  // namespace
 
-TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
+TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, SocketFile file,
                          const Protocol* protocol, std::shared_ptr<TlsServer> tls, bool isAdopted)
     : worker_(worker),
       loop_(loop),
       socket_(std::move(socket)),
-      unixPath_(std::move(unixPath)),
+      file_(std::move(file)),
       protocol_(protocol),
       tls_(std::move(tls)),
       mayLackOptions_(isAdopted),
@@ -51,7 +51,7 @@ TcpListener::TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket,
 TcpListener::~TcpListener() {
   if (isGone_ != nullptr) *isGone_ = true;
   poll_.close();
-  if (!unixPath_.empty()) ::unlink(unixPath_.c_str());
+  file_.remove();
 }
 
 void TcpListener::resume() {

@@ -7,6 +7,7 @@
 
 #include "../../core/fwd.h"
 #include "../../core/listener.h"
+#include "../../core/own_file.h"
 #include "../../core/poll_handle.h"
 #include "../protocol.h"
 #include "../proxy/proxy_gate.h"
@@ -16,12 +17,21 @@
 
 namespace Workerman::Connection::detail {
 
+/// A unix socket's file, which goes with the socket.
+struct SocketFile {
+  std::string path;
+  /// None: it stays, whoever's it is.
+  Workerman::detail::FileId id;
+  /// Unless somebody else has bound a socket there since.
+  void remove() const noexcept { Workerman::detail::removeIfStill(path.c_str(), id); }
+};
+
 class TcpListener final : public Workerman::detail::Listener, private ProxyGateClient {
  public:
-  /// Takes over a listening socket. `unixPath`: the file to remove at the end.
+  /// Takes over a listening socket. `file`: what to remove at the end.
   /// @throws std::invalid_argument for an entry of Worker::trustedProxies.
   /// `tls`: null for none. `isAdopted`: another process has opened the socket.
-  TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, std::string unixPath,
+  TcpListener(Worker& worker, EventLoop& loop, FileDescriptor socket, SocketFile file,
               const Protocol* protocol, std::shared_ptr<TlsServer> tls, bool isAdopted);
   ~TcpListener() override;
 
@@ -44,7 +54,7 @@ class TcpListener final : public Workerman::detail::Listener, private ProxyGateC
   Worker& worker_;
   EventLoop& loop_;
   FileDescriptor socket_;
-  std::string unixPath_;
+  SocketFile file_;
   const Protocol* protocol_;
   std::shared_ptr<TlsServer> tls_;
   /// What was connected before the socket was adopted has not taken over its options. Until it is accepted.

@@ -90,7 +90,7 @@ class WorkerDatagram final : public UdpConnection {
 
   SendResult transmit(std::string_view head, std::string_view body, std::string_view tail) override {
     const int fd = getSocket();
-    if (fd >= 0 && sendDatagram(fd, &peer_, head, body, tail, local_)) return SendResult::sent();
+    if (fd >= 0) return sendDatagram(fd, &peer_, head, body, tail, local_) ? SendResult::sent() : sendFailed();
     ++statistics.send_fail;
     return SendResult::failed();
   }

@@ -258,10 +258,13 @@ void Trial::readReports() {
     if (isAtEnd_) return;
     const std::string_view content(text.data() + 1, static_cast<std::size_t>(size) - 1);
     const cmsghdr* const head = CMSG_FIRSTHDR(&message);
-    if (text[0] == kSocket && head != nullptr && head->cmsg_type == SCM_RIGHTS && content.size() == 2) {
+    if (text[0] == kSocket && head != nullptr && head->cmsg_type == SCM_RIGHTS &&
+        content.size() == 1 + sizeof(FileId)) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
-      sockets_.add({fd, content[0] == '1', content[1] == '1'});
+      FileId file;
+      std::memcpy(&file, content.data() + 1, sizeof file);
+      sockets_.add({fd, file, content[0] == '1'});
     }
     isReported_ = text[0] == kReady || text[0] == kFailed;
     if (text[0] == kFailed) failure_ = content.empty() ? "it does not say why" : std::string(content);
@@ -269,7 +272,8 @@ void Trial::readReports() {
 }
 
 void TrialReport::opened(const InheritedSocket& socket) const noexcept {
-  const std::array<char, 3> text{kSocket, socket.ownsFile ? '1' : '0', socket.anyPort ? '1' : '0'};
+  std::array<char, 2 + sizeof(FileId)> text{kSocket, socket.anyPort ? '1' : '0'};
+  std::memcpy(text.data() + 2, &socket.file, sizeof socket.file);
   send(fd_, {text.data(), text.size()}, socket.fd);
 }
 

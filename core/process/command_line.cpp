@@ -1,15 +1,28 @@
 #include "command_line.h"
 
+#include <sys/auxv.h>
+
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 
 namespace Workerman::detail {
 namespace {
 
 constexpr std::array<std::string_view, 6> kCommands{"start",  "stop",   "restart",
                                                     "reload", "status", "connections"};
+
+/// Where /proc is not mounted. glibc hands main()'s arguments to what runs before it, other C libraries do
+/// not.
+char** argumentsOfMain = nullptr;
+#ifdef __GLIBC__
+[[gnu::constructor]] void keepArguments(int, char** argv, char**) {
+  argumentsOfMain = argv;
+}
+#endif
 
 }  // namespace
 
@@ -53,7 +66,24 @@ std::vector<std::string> processArguments() {
     arguments.push_back(all.substr(from, end - from));
     from = end + 1;
   }
+  if (arguments.empty() && argumentsOfMain != nullptr) {
+    for (char** word = argumentsOfMain; *word != nullptr; ++word) arguments.push_back(*word);
+  }
   return arguments;
+}
+
+std::string programPath() {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path running = fs::read_symlink("/proc/self/exe", error);
+  if (!error) return running;
+  const auto* const name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  const fs::path found = name != nullptr ? fs::canonical(name, error) : fs::path();
+  return error || found.empty() ? std::string("workerman") : found.string();
+}
+
+std::string programName() {
+  return std::filesystem::path(programPath()).filename();
 }
 
 }  // namespace Workerman::detail

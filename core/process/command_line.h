@@ -1,6 +1,6 @@
 #pragma once
 
-/// argv -> what to do (internal, pure).
+/// argv -> what to do, and what the program is called (internal).
 
 #include <string>
 #include <string_view>
@@ -24,7 +24,12 @@ Command parseCommand(const std::vector<std::string>& arguments);
 
 std::string usage(std::string_view program);
 
-/// The arguments this process was started with.
+/// The arguments this process was started with. Call it before a process title hides them.
 std::vector<std::string> processArguments();
+
+/// The executable of this process; "workerman" where that cannot be told.
+std::string programPath();
+/// Without the folder.
+std::string programName();
 
 }  // namespace Workerman::detail

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "../descriptor.h"
+#include "../own_file.h"
 
 namespace Workerman::detail {
 namespace {
@@ -36,15 +37,23 @@ bool sendAll(int fd, std::string_view text) noexcept {
   return true;
 }
 
-Descriptor openAt(const std::string& file, int flags) {
-  // Not one of the three that are about to be replaced, should they be closed.
-  const Descriptor fd(::open(file.c_str(), flags | O_CLOEXEC | O_NOCTTY, 0644));
-  Descriptor high(fd ? ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3) : -1);
-  if (!high) {
-    throw std::runtime_error("cannot open " + file +
-                             " for the output of the daemon: " + std::generic_category().message(errno));
-  }
+[[noreturn]] void failToOpen(const std::string& file, const std::string& why) {
+  throw std::runtime_error("cannot open " + file + " for the output of the daemon: " + why);
+}
+
+/// Not one of the three that are about to be replaced, should they be closed.
+Descriptor high(const std::string& file, const Descriptor& fd) {
+  Descriptor high(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+  if (!high) failToOpen(file, std::generic_category().message(errno));
   return high;
+}
+
+Descriptor openOutput(const std::string& file) {
+  const OwnFile own = openOwnFile(file.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0640);
+  if (!own.fd) failToOpen(file, own.why());
+  // A full fifo makes the program wait, as ever.
+  ::fcntl(own.fd.get(), F_SETFL, O_APPEND);
+  return high(file, own.fd);
 }
 
 }  // namespace
@@ -124,8 +133,8 @@ Detached detach() {
 }
 
 void redirectStdio(const std::string& file) {
-  const Descriptor output = openAt(file, O_WRONLY | O_APPEND | O_CREAT);
-  const Descriptor input = openAt("/dev/null", O_RDONLY);
+  const Descriptor output = openOutput(file);
+  const Descriptor input = high("/dev/null", Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
   ::dup2(input.get(), STDIN_FILENO);
   ::dup2(output.get(), STDOUT_FILENO);
   ::dup2(output.get(), STDERR_FILENO);

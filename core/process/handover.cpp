@@ -13,23 +13,25 @@
 
 namespace Workerman::detail {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InheritedSocket, fd, ownsFile, anyPort)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HandedProcess, worker, name, id, pid, isReady, isReloadable, startedAt)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FileId, device, inode, born)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InheritedSocket, fd, file, anyPort)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HandedProcess, worker, name, id, pid, channel, isReady, isReloadable,
+                                   startedAt)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HandedExit, worker, status, times)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Handover, sockets, processes, exits, pidFile, pidFd, orders, readyIn,
-                                   readyOut, launcher, daemonize, isUp, isGraceful, reloadAgain, startTime)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Handover, sockets, processes, exits, pidFile, pidFd, launcher, daemonize,
+                                   isUp, isGraceful, reloadAgain, startTime)
 
 namespace {
 
 constexpr const char* kVariable = "WORKERMAN_UPGRADE";
 /// To be raised whenever one that does not know it would misunderstand it.
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 void closeOnExec(int fd, bool on) noexcept {
   if (fd >= 0) ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0);
 }
 
-/// "1 trial PID STATE REPORT FD…": version, role, for whom, descriptors.
+/// "2 trial PID STATE REPORT FD…": version, role, for whom, descriptors.
 Handed takeFromEnvironment() {
   const char* const text = std::getenv(kVariable);
   if (text == nullptr) return {};
@@ -75,8 +77,11 @@ void announce(const Handed& handed, const Handover& state, int pid, bool on) {
 
 std::vector<int> Handover::descriptors() const {
   std::vector<int> all;
-  for (const int fd : {pidFd, orders, readyIn, readyOut, launcher}) {
+  for (const int fd : {pidFd, launcher}) {
     if (fd >= 0) all.push_back(fd);
+  }
+  for (const HandedProcess& process : processes) {
+    if (process.channel >= 0) all.push_back(process.channel);
   }
   for (const InheritedSocket& socket : sockets) all.push_back(socket.fd);
   return all;

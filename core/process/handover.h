@@ -19,6 +19,7 @@ struct HandedProcess {
   std::string name;    ///< what that is called in the log
   int id = 0;
   int pid = 0;
+  int channel = -1;  ///< ChannelToWorker's
   bool isReady = false;
   bool isReloadable = true;
   std::int64_t startedAt = 0;  ///< nanoseconds of the monotonic clock
@@ -37,8 +38,6 @@ struct Handover {
   std::vector<HandedExit> exits;
   std::string pidFile;
   int pidFd = -1;
-  /// WorkerLink's
-  int orders = -1, readyIn = -1, readyOut = -1;
   /// Readiness's; -1 where nobody waits for it.
   int launcher = -1;
   bool daemonize = false;

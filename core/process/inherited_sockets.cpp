@@ -103,9 +103,7 @@ InheritedSocket InheritedSockets::take(int type, const sockaddr* address, sockle
 
 void InheritedSockets::clear() noexcept {
   for (const InheritedSocket& socket : std::exchange(sockets_, {})) {
-    const std::string file =
-        socket.ownsFile && owner_ == ::getpid() ? Bound(socket.fd).file() : std::string();
-    if (!file.empty()) ::unlink(file.c_str());
+    if (owner_ == ::getpid()) removeIfStill(Bound(socket.fd).file().c_str(), socket.file);
     ::close(socket.fd);
   }
 }

@@ -8,12 +8,14 @@
 
 #include <vector>
 
+#include "../own_file.h"
+
 namespace Workerman::detail {
 
 struct InheritedSocket {
   int fd = -1;
-  /// The file of a unix socket goes with us.
-  bool ownsFile = false;
+  /// The file of a unix socket, which goes with us if it is still that; none: another's affair.
+  FileId file{};
   /// Was asked for with port 0, and serves who does so again.
   bool anyPort = false;
 };

@@ -33,38 +33,18 @@ constexpr int kPollMilliseconds = 10;
 /// How much longer than its own limit a stop may take.
 constexpr double kStopMargin = 3;
 
-/// One that waits to be reaped has ended.
-bool runs(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(file), {}};
-  const std::size_t name = stat.rfind(')');
-  return name != std::string::npos && name + 2 < stat.size() && stat[name + 2] != 'Z' &&
-         stat[name + 2] != 'X';
-}
-
-std::string ownerOf(int pid) {
-  struct stat status {};
-  return ::stat(("/proc/" + std::to_string(pid)).c_str(), &status) == 0 ? userName(status.st_uid) : "unknown";
-}
-
 /// Both have to be over: the process itself, and its hold on the file.
-bool hasEnded(int pid) {
-  return findMaster(Worker::pidFile).pid != pid && !runs(pid);
+bool hasEnded(const ProcessHandle& master) {
+  return findMaster(Worker::pidFile).pid != master.pid() && master.hasEnded();
 }
 
 }  // namespace
-
-std::string programPath() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::string("workerman") : path.string();
-}
 
 Invocation::Invocation(Command command, std::string calledAs)
     : command_(std::move(command)),
       executable_(Executable::ofThisProcess()),
       calledAs_(std::move(calledAs)),
-      program_(std::filesystem::path(programPath()).filename()) {
+      program_(programName()) {
   if (calledAs_.empty()) calledAs_ = program_;
 }
 
@@ -100,6 +80,8 @@ void Invocation::run() {
     finishProcess(0);
   }
   prepareFiles();
+  // The folder may have yet to be made; what keeps it from that is told by checkLogFile().
+  if (command_.name == "start" || command_.name == "restart") static_cast<void>(prepareLogFile());
   if (command_.name == "start") start();
   if (command_.name == "status") showStatus();
   if (command_.name == "connections") showConnections();
@@ -131,7 +113,8 @@ void Invocation::prepareFiles() const {
 void Invocation::start() {
   const bool daemonize = command_.isDaemon || Worker::daemonize;
   logLine(std::string("start in ") + (daemonize ? "DAEMON" : "DEBUG") + " mode");
-  if (const auto running = findMaster(Worker::pidFile); running.isLocked) fail("already running");
+  const auto running = findMaster(Worker::pidFile);
+  if (running.isLocked) fail(running.pid != 0 ? "already running" : "start fail: " + running.why);
   serve();
 }
 
@@ -183,9 +166,9 @@ void Invocation::serve() {
 
 // -- of those that run already ------------------------------------------------------
 
-int Invocation::requireMaster() {
-  const auto running = findMaster(Worker::pidFile);
-  if (running.pid != 0) return running.pid;
+RunningMaster Invocation::requireMaster() {
+  auto running = findMaster(Worker::pidFile);
+  if (running.pid != 0) return running;
   std::error_code error;
   const auto file = std::filesystem::symlink_status(Worker::pidFile, error);
   if (file.type() == std::filesystem::file_type::not_found) fail("not run");
@@ -193,12 +176,14 @@ int Invocation::requireMaster() {
 }
 
 /// One that has just gone is none that fails.
-void Invocation::signalMaster(int pid, int signal) {
-  if (::kill(pid, signal) == 0 || errno == ESRCH) return;
-  const std::string process = "process " + std::to_string(pid);
-  if (errno != EPERM)
-    fail(command_.name + " fail: " + process + ": " + std::system_category().message(errno));
-  const std::string owner = ownerOf(pid);
+void Invocation::signalMaster(const ProcessHandle& master, int signal) {
+  const int error = master.signal(signal);
+  if (error == 0 || error == ESRCH) return;
+  const std::string process = "process " + std::to_string(master.pid());
+  if (error != EPERM)
+    fail(command_.name + " fail: " + process + ": " + std::system_category().message(error));
+  const auto user = userOf(master.pid());
+  const std::string owner = user ? userName(*user) : "unknown";
   fail(command_.name + " fail: it runs as " + process + " of user " + owner + ", and only " +
        (owner == "root" ? "" : owner + " and ") + "root may tell it; you are " + currentUser());
 }
@@ -207,13 +192,13 @@ void Invocation::signalMaster(int pid, int signal) {
 void Invocation::stop() {
   const bool isRestart = command_.name == "restart";
   if (isRestart && !findMaster(Worker::pidFile).isLocked) return;
-  const int pid = requireMaster();
+  const RunningMaster running = requireMaster();
   logLine(command_.isGraceful ? "is gracefully stopping ..." : "is stopping ...");
-  signalMaster(pid, command_.isGraceful ? SIGQUIT : SIGINT);
+  signalMaster(running.process, command_.isGraceful ? SIGQUIT : SIGINT);
   double limit = Worker::stopTimeout + kStopMargin;
   if (command_.isGraceful) limit += Worker::gracefulStopTimeout;
   const auto end = Clock::now() + seconds(limit);
-  while (!hasEnded(pid)) {
+  while (!hasEnded(running.process)) {
     if (Clock::now() > end) fail("stop fail");
     ::poll(nullptr, 0, kPollMilliseconds);
   }
@@ -221,7 +206,7 @@ void Invocation::stop() {
 }
 
 void Invocation::reload() {
-  signalMaster(requireMaster(), command_.isGraceful ? SIGUSR2 : SIGUSR1);
+  signalMaster(requireMaster().process, command_.isGraceful ? SIGUSR2 : SIGUSR1);
   finishProcess(0);
 }
 

@@ -9,6 +9,7 @@
 
 #include "binary_upgrade.h"
 #include "command_line.h"
+#include "pid_file.h"
 
 namespace Workerman::detail {
 
@@ -34,9 +35,9 @@ class Invocation {
   template <class Report>
   Report ask(int signal, const std::string& file,
              std::optional<Report> (*decode)(std::string_view, std::int64_t));
-  [[noreturn]] void failWithoutAnswer(const std::string& file);
-  int requireMaster();
-  void signalMaster(int pid, int signal);
+  [[noreturn]] void failWithoutAnswer(const std::string& file, const std::string& problem);
+  RunningMaster requireMaster();
+  void signalMaster(const ProcessHandle& master, int signal);
   /// Whether it only looks at what others do: it leaves no trace in the log.
   bool isQuestion() const noexcept;
   [[noreturn]] void fail(const std::string& why);
@@ -48,8 +49,5 @@ class Invocation {
   std::string calledAs_;
   std::string program_;
 };
-
-/// The executable of this process; "workerman" where that cannot be told.
-std::string programPath();
 
 }  // namespace Workerman::detail

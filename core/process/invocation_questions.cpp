@@ -1,18 +1,15 @@
 // Invocation: the commands that show what the running processes say of themselves.
 
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <iostream>
-#include <system_error>
 
-#include "../descriptor.h"
 #include "../log.h"
 #include "../worker.h"
 #include "invocation.h"
+#include "status_file.h"
 #include "status_records.h"
 #include "worker_process.h"
 #include "worker_report.h"
@@ -42,26 +39,20 @@ template <class Report>
 Report Invocation::ask(int signal, const std::string& file,
                        std::optional<Report> (*decode)(std::string_view, std::int64_t)) {
   const std::int64_t asked = monotonicNanoseconds();
-  signalMaster(requireMaster(), signal);
-  const auto end = Clock::now() + kPatience;
-  std::optional<Report> report;
-  for (std::string seen;;) {
+  const RunningMaster master = requireMaster();
+  signalMaster(master.process, signal);
+  ReportReader reader(file, userOf(master.pid).value_or(::geteuid()));
+  for (const auto end = Clock::now() + kPatience;;) {
     const bool isLast = Clock::now() >= end;
-    if (std::string text = readReport(file); text != seen) {
-      report = decode(text, asked);
-      seen = std::move(text);
-    }
-    if (report && (isLast || report->busy().empty())) return std::move(*report);
-    if (isLast) failWithoutAnswer(file);
+    const std::string text = reader.read(kEndOfReport, isLast);
+    if (std::optional<Report> report = decode(text, asked)) return std::move(*report);
+    if (isLast) failWithoutAnswer(file, reader.problem());
     ::poll(nullptr, 0, kLookMilliseconds);
   }
 }
 
-void Invocation::failWithoutAnswer(const std::string& file) {
-  const Descriptor readable(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!readable && errno != ENOENT) {
-    fail(command_.name + " fail: cannot read " + file + ": " + std::generic_category().message(errno));
-  }
+void Invocation::failWithoutAnswer(const std::string& file, const std::string& problem) {
+  if (!problem.empty()) fail(command_.name + " fail: " + problem);
   fail(command_.name + " fail: no answer has come in " + file +
        "; if the master cannot write there, its log says why: " + Worker::logFile);
 }

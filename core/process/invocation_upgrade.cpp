@@ -37,14 +37,6 @@ PidFile goOnWith(const Handover& before) {
   return file;
 }
 
-void redirectAgain() {
-  try {
-    redirectStdio(Worker::stdoutFile);
-  } catch (const std::runtime_error& e) {
-    log(std::string("Warning: ") + e.what());
-  }
-}
-
 }  // namespace
 
 /// As serve(), up to the point where workers would start. Leaves no trace but its report.
@@ -88,7 +80,7 @@ void Invocation::goOn() {
     Master master(program_, executable_, goOnWith(before), before);
     master.takeOver(before);
     setProcessTitle(masterTitle(programPath()));
-    if (Worker::daemonize) redirectAgain();
+    Worker::resetStd();
     finishProcess(master.run(std::move(readiness)));
   } catch (const std::exception& e) {
     logLine(std::string("the new binary ends: ") + e.what());

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <iostream>
 #include <system_error>
 
 #include "../exceptions.h"
@@ -16,6 +15,7 @@
 #include "../log.h"
 #include "../runtime.h"
 #include "../worker.h"
+#include "output.h"
 #include "systemd.h"
 
 namespace Workerman::detail {
@@ -63,7 +63,6 @@ Master::Master(std::string program, Executable executable, PidFile pidFile, cons
       pidFile_(std::move(pidFile)),
       inherited_(before.sockets),
       isUp_(before.isUp),
-      link_(before.orders, before.readyIn, before.readyOut),
       phase_(Phase::Reloading),
       startTime_(before.startTime),
       isGraceful_(before.isGraceful) {
@@ -137,27 +136,37 @@ void Master::addSlots(Worker& worker) {
   }
 }
 
-void Master::fork(WorkerSlot& slot) {
-  std::cout.flush();
-  std::cerr.flush();
+/// False, with a line in the log, where the system has no process or descriptor left.
+bool Master::fork(WorkerSlot& slot) {
+  flushOutput();
   std::fflush(nullptr);
-  slot.isReady = slot.wasTold = false;
+  slot.isReady = slot.wasTold = slot.owesStatus = slot.owesConnections = false;
   slot.killAt.reset();
   slot.startAt.reset();
   slot.startedAt = Clock::now();
-  const pid_t self = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid == 0) becomeWorker(slot, self);
-  if (pid > 0) {
-    slot.pid = pid;
-    return;
+  std::string why;
+  try {
+    Descriptor childsEnd = slot.channel.open();
+    const pid_t self = ::getpid();
+    const pid_t pid = ::fork();
+    if (pid == 0) becomeWorker(slot, std::move(childsEnd), self);
+    if (pid > 0) {
+      slot.pid = pid;
+      return true;
+    }
+    why = std::system_category().message(errno);
+  } catch (const std::system_error& e) {
+    why = e.code().message();
   }
-  log("worker[" + slot.worker->name + "] cannot be forked: " + std::system_category().message(errno));
-  slot.startAt = Clock::now() + kForkPause;
+  log("worker[" + slot.worker->name + "] cannot be forked: " + why);
+  slot.channel.close();
+  return false;
 }
 
-void Master::becomeWorker(const WorkerSlot& slot, pid_t self) {
-  const WorkerSlot own = slot;
+void Master::becomeWorker(WorkerSlot& slot, Descriptor channel, pid_t self) {
+  WorkerSlot own = std::move(slot);
+  own.channel.close();
+  ChannelToMaster toMaster(std::move(channel));
   pidFile_.leaveToMaster();
   launcher_.close();
   // It is the master who talks to the service manager.
@@ -165,13 +174,17 @@ void Master::becomeWorker(const WorkerSlot& slot, pid_t self) {
   master = nullptr;
   trial_.reset();
   slots_.clear();
-  serveWorker(own, link_, signals_, self);
+  serveWorker(own, toMaster, signals_, self);
 }
 
 void Master::forkAllDue() {
   if (phase_ == Phase::Stopping) return;
+  bool canFork = true;
   for (WorkerSlot& slot : slots_) {
-    if (slot.startAt && *slot.startAt <= Clock::now()) fork(slot);
+    if (!slot.startAt || *slot.startAt > Clock::now()) continue;
+    // The others will have to wait as well, and need no line each.
+    canFork = canFork && fork(slot);
+    if (!canFork) slot.startAt = Clock::now() + kForkPause;
   }
 }
 
@@ -198,6 +211,8 @@ void Master::onEnd(WorkerSlot& slot, int status) {
     failStart(nameOf(slot) + " ended before all had started, with status " + std::to_string(status));
   }
   const pid_t pid = std::exchange(slot.pid, 0);
+  slot.channel.close();
+  slot.owesStatus = slot.owesConnections = false;
   slot.killAt.reset();
   if (slot.worker == nullptr) return;
   planNextStart(slot);
@@ -222,12 +237,7 @@ void Master::planNextStart(WorkerSlot& slot) {
       " seconds");
 }
 
-void Master::noteReady() {
-  for (const pid_t pid : link_.takeReady()) {
-    for (WorkerSlot& slot : slots_) {
-      if (slot.pid == pid) slot.isReady = true;
-    }
-  }
+void Master::noteUp() {
   const auto isReady = [](const WorkerSlot& slot) { return slot.isReady; };
   if (isUp_ || phase_ == Phase::Stopping || !std::all_of(slots_.begin(), slots_.end(), isReady)) return;
   isUp_ = true;
@@ -264,7 +274,8 @@ int Master::run(Readiness launcher) {
     waitForNews();
     for (const int signal : signals_.take()) onSignal(signal);
     reap();
-    noteReady();
+    noteUp();
+    endReports();
     killOverdue();
     forkAllDue();
     keepPidFile();
@@ -294,20 +305,38 @@ std::optional<Clock::time_point> Master::nextDeadline() const {
   if (phase_ != Phase::Stopping) consider(nextPidFileLook_);
   if (!toReload_.empty()) consider(toReload_.front().readyBy);
   if (trial_ != nullptr) consider(trial_->deadline());
+  for (const Report& report : reports_) consider(report.until);
   return next;
 }
 
 void Master::waitForNews() {
+  flushOutput();
   int timeout = -1;
   if (const auto deadline = nextDeadline()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
     timeout = static_cast<int>(std::clamp<long long>(left, 0, 60'000));
   }
-  pollfd news[] = {{signals_.descriptor(), POLLIN, 0},
-                   {link_.descriptor(), POLLIN, 0},
-                   {trial_ != nullptr ? trial_->reports() : -1, POLLIN, 0},
-                   {trial_ != nullptr ? trial_->output() : -1, POLLIN, 0}};
-  ::poll(news, std::size(news), timeout);
+  std::vector<pollfd> news{{signals_.descriptor(), POLLIN, 0},
+                           {trial_ != nullptr ? trial_->reports() : -1, POLLIN, 0},
+                           {trial_ != nullptr ? trial_->output() : -1, POLLIN, 0}};
+  const std::size_t own = news.size();
+  // Of who has been asked nothing nothing is heard.
+  std::vector<WorkerSlot*> heard;
+  for (WorkerSlot& slot : slots_) {
+    const bool owes = !slot.isReady || slot.owesStatus || slot.owesConnections;
+    if (slot.pid == 0 || !owes || slot.channel.descriptor() < 0) continue;
+    news.push_back({slot.channel.descriptor(), POLLIN, 0});
+    heard.push_back(&slot);
+  }
+  if (::poll(news.data(), news.size(), timeout) <= 0) return;
+  for (std::size_t i = 0; i < heard.size(); ++i) {
+    if (news[own + i].revents != 0) hear(*heard[i]);
+  }
+}
+
+void Master::hear(WorkerSlot& slot) {
+  const std::string why = slot.channel.read([&](const Said& said) { take(slot, said); });
+  if (!why.empty()) log(nameOf(slot) + " " + why + ": the master does not listen to it any more");
 }
 
 void Master::onSignal(int signal) {
@@ -361,9 +390,9 @@ void Master::stop(int code, std::string_view log, StopLevel level) {
   }
   if (level <= level_) return;
   level_ = level;
-  link_.order(level);
   for (WorkerSlot& slot : slots_) {
     slot.startAt.reset();
+    slot.channel.order(level);
     if (slot.pid != 0)
       tell(slot, level == StopLevel::Graceful ? SIGQUIT : SIGINT, level == StopLevel::Graceful);
   }

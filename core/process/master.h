@@ -19,6 +19,7 @@
 #include "inherited_sockets.h"
 #include "pid_file.h"
 #include "process_signals.h"
+#include "status_file.h"
 #include "status_report.h"
 #include "worker_process.h"
 #include "worker_slot.h"
@@ -67,7 +68,7 @@ class Master {
 
   void addAllSlots();
   void addSlots(Worker& worker);
-  void fork(WorkerSlot& slot);
+  bool fork(WorkerSlot& slot);
   void forkAllDue();
   void waitForNews();
   std::optional<Clock::time_point> nextDeadline() const;
@@ -75,10 +76,11 @@ class Master {
   void reap();
   void onEnd(WorkerSlot& slot, int status);
   void planNextStart(WorkerSlot& slot);
-  void noteReady();
+  void hear(WorkerSlot& slot);
+  void noteUp();
   void notifyReady() const;
   void failStart(const std::string& why);
-  [[noreturn]] void becomeWorker(const WorkerSlot& slot, pid_t master);
+  [[noreturn]] void becomeWorker(WorkerSlot& slot, Descriptor channel, pid_t master);
   void tell(WorkerSlot& slot, int signal, bool graceful);
   void killOverdue();
   void startReload(bool graceful);
@@ -94,6 +96,8 @@ class Master {
   bool hasProcesses() const noexcept;
   void keepPidFile();
   void beginReport(int signal);
+  void take(WorkerSlot& slot, const Said& said);
+  void endReports();
   void removeReports() const;
   void logLine(std::string_view text) const;
 
@@ -107,7 +111,6 @@ class Master {
   /// All workers have been ready at the same time.
   bool isUp_ = false;
   SignalQueue signals_;
-  WorkerLink link_;
   /// A deque, as onMasterReload may have it grow while one of them is looked at.
   std::deque<WorkerSlot> slots_;
   Phase phase_ = Phase::Starting;
@@ -133,6 +136,20 @@ class Master {
   std::unique_ptr<Trial> trial_;
   /// Asked for meanwhile: gracefully or not.
   std::optional<bool> reloadAgain_;
+  /// @}
+
+  /// @name The reports under way
+  /// @{
+  struct Report {
+    Answer kind;
+    bool WorkerSlot::*isOwed;
+    StatusFile file{};
+    std::uint8_t number = 0;
+    std::optional<Clock::time_point> until{};
+  };
+  Report reports_[2]{{Answer::Status, &WorkerSlot::owesStatus},
+                     {Answer::Connections, &WorkerSlot::owesConnections}};
+  std::uint8_t lastNumber_ = 0;
   /// @}
 };
 

@@ -26,6 +26,7 @@ void Master::startReload(bool graceful) {
   if (phase_ == Phase::Reloading) reloadAgain_ = graceful;
   if (phase_ != Phase::Running) return;
   logLine("reloading");
+  Worker::resetStd();
   notifyServiceManager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonicNanoseconds() / 1000));
   phase_ = Phase::Reloading;
   isGraceful_ = graceful;

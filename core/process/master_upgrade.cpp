@@ -47,7 +47,7 @@ void Master::tryNewBinary() {
     Handover given;
     given.sockets = sockets();
     // Their files stay, whatever becomes of it.
-    for (InheritedSocket& socket : given.sockets) socket.ownsFile = false;
+    for (InheritedSocket& socket : given.sockets) socket.file = {};
     given.pidFile = pidFile_.path();
     trial_ = std::make_unique<Trial>(executable_, given, seconds(Worker::upgradeTimeout));
   } catch (const std::exception& e) {
@@ -89,6 +89,7 @@ Handover Master::handOver() const {
     process.name = nameIn(slot);
     process.id = slot.id;
     process.pid = slot.pid;
+    process.channel = slot.channel.descriptor();
     process.isReady = slot.isReady;
     process.isReloadable = slot.worker == nullptr || slot.worker->reloadable;
     process.startedAt = std::chrono::nanoseconds(slot.startedAt.time_since_epoch()).count();
@@ -101,10 +102,6 @@ Handover Master::handOver() const {
   }
   state.pidFile = pidFile_.path();
   state.pidFd = pidFile_.fd();
-  const auto link = link_.descriptors();
-  state.orders = link.orders;
-  state.readyIn = link.readEnd;
-  state.readyOut = link.writeEnd;
   state.launcher = launcher_.fd();
   state.daemonize = Worker::daemonize;
   state.isUp = isUp_;
@@ -151,6 +148,7 @@ void Master::adoptProcesses(const Handover& before) {
       slot->formerName = process.name;
     }
     slot->pid = process.pid;
+    slot->channel = ChannelToWorker(process.channel);
     slot->isReady = process.isReady;
     slot->startAt.reset();
     slot->startedAt = Clock::time_point(std::chrono::nanoseconds(process.startedAt));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "../descriptor.h"
+#include "process_handle.h"
 
 namespace Workerman::detail {
 
@@ -16,7 +17,7 @@ class PidFileError : public std::runtime_error {
  public:
   enum class Cause {
     Running,       ///< Another master holds it: `pid`, 0 where that cannot be told.
-    Foreign,       ///< Something that is no pid file has this name.
+    Foreign,       ///< Something that is no pid file, or not ours, has this name.
     NotPermitted,  ///< Its directory or the file belongs to somebody else, or is read-only.
     Failed,        ///< The system would not have it: no space, no locks, …
   };
@@ -30,11 +31,13 @@ class PidFileError : public std::runtime_error {
   int pid_;
 };
 
-/// Holds a lock on the file for as long as the master lives: the pid in it
-/// counts only under that lock, which ends with the process however that ends,
-/// so a pid that was left behind and means another process today is no
-/// obstacle. The lock belongs to the open file, not to the process: it survives
-/// an exec, and a forked child shares it until leaveToMaster().
+/// Holds two locks on the file for as long as the master lives. One belongs to
+/// the open file: it survives an exec, and a forked child shares it until
+/// leaveToMaster(). The other, of a byte far behind the end, belongs to the
+/// process, and has the kernel name it to whoever asks. The pid in the file is
+/// for people and scripts; nothing here believes it. Both are locks for
+/// writing, which only the file's owner and root can take: locks for reading,
+/// which anybody can, neither count nor hinder.
 ///
 /// Differs from Workerman: there, any living process that looks like PHP keeps
 /// a stale file valid, and two starts at once both win.
@@ -63,6 +66,9 @@ class PidFile {
   void leaveToMaster() noexcept { fd_.reset(); }
   /// Ends the hold and removes the file, unless somebody else's has its name now.
   void remove() noexcept;
+  /// Takes the lock again that names this process, which ends when anything in
+  /// it closes a descriptor of the file.
+  void renew() noexcept;
   /// Whether the file that is held has its name still.
   bool hasItsName() const noexcept;
   /// Puts the file back if somebody has deleted it. False if that fails or if
@@ -77,17 +83,22 @@ class PidFile {
   int stalePid_ = 0;
 };
 
-/// The answer to "who runs?": the pid, or 0 and one sentence why there is none.
+/// The answer to "who runs?": the process, or pid 0 and one sentence why there is none.
 struct RunningMaster {
   int pid = 0;
   std::string why;
-  /// Somebody holds the file, also where its pid cannot be told.
+  /// Somebody who may holds the file, also where its pid cannot be told.
   bool isLocked = false;
   /// False: the file could not be looked into, so that nobody knows.
   bool isReadable = true;
+  /// Made before the kernel was asked who holds the file.
+  ProcessHandle process{};
 };
 
 /// Looks without taking anything; any user may ask who can read the file.
+/// A master is who holds the lock for writing, by the kernel's word, runs this
+/// program and belongs to the file's owner; a process that is not, whoever made
+/// it look like one, is named in `why` and is none.
 RunningMaster findMaster(const std::string& path);
 
 }  // namespace Workerman::detail

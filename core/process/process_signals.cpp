@@ -21,10 +21,20 @@ constexpr std::array<std::pair<int, const char*>, 9> kNames{{{SIGINT, "SIGINT"},
                                                              {SIGIOT, "SIGIOT"},
                                                              {SIGIO, "SIGIO"}}};
 
-sigset_t ourSet() noexcept {
+sigset_t ourSet() {
   sigset_t set;
   sigemptyset(&set);
-  for (const auto& [signal, name] : kNames) sigaddset(&set, signal);
+  for (const int signal : handledSignals()) sigaddset(&set, signal);
+  return set;
+}
+
+sigset_t ignoredNow() noexcept {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const auto& [signal, name] : kNames) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) sigaddset(&set, signal);
+  }
   return set;
 }
 
@@ -54,10 +64,18 @@ std::string signalName(int signal) {
 const std::vector<int>& handledSignals() {
   static const std::vector<int> all = [] {
     std::vector<int> numbers;
-    for (const auto& [number, name] : kNames) numbers.push_back(number);
+    for (const auto& [number, name] : kNames) {
+      const bool isTerminals = number == SIGHUP || number == SIGTSTP;
+      if (!isTerminals || !wasIgnored(number)) numbers.push_back(number);
+    }
     return numbers;
   }();
   return all;
+}
+
+bool wasIgnored(int signal) noexcept {
+  static const sigset_t ignored = ignoredNow();
+  return sigismember(&ignored, signal) == 1;
 }
 
 void blockHandledSignals() noexcept {
@@ -88,7 +106,10 @@ std::vector<int> SignalQueue::take() {
   std::vector<int> taken;
   signalfd_siginfo info{};
   while (::read(descriptor_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    taken.push_back(static_cast<int>(info.ssi_signo));
+    const auto signal = static_cast<int>(info.ssi_signo);
+    // The terminal's, which is not ours.
+    if (info.ssi_code == SI_KERNEL && wasIgnored(signal)) continue;
+    taken.push_back(signal);
   }
   return taken;
 }

@@ -22,9 +22,16 @@ StopLevel stopLevelOf(int signal) noexcept;
 /// "SIGINT" and so on for our signals, else its number.
 std::string signalName(int signal);
 
-/// The signals that the master and each worker handle.
+/// The signals that the master and each worker handle. Of those that close a
+/// terminal or stop its jobs (SIGHUP, SIGTSTP) only what was not ignored when
+/// this was first called: `nohup` means it so.
 /// @see Workerman manual: faq/signal
 const std::vector<int>& handledSignals();
+
+/// Whether the signal was ignored when the program started, as a shell without
+/// job control has it for what runs in the background: a terminal's SIGINT or
+/// SIGQUIT is not meant for that then, other processes' are.
+bool wasIgnored(int signal) noexcept;
 
 /// Keeps them from ending this process while nobody handles them: those that
 /// come now wait.

@@ -1,21 +1,14 @@
 #include "status_records.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <system_error>
 #include <utility>
-
-#include "../descriptor.h"
 
 namespace Workerman::detail {
 namespace {
@@ -32,12 +25,17 @@ std::string line(const Json& json) {
   return "\n" + dump(json) + "\n";
 }
 
+/// As a person would write it: 9.9, not the sum of halves that is next to it.
+double inHundredths(double value) {
+  return std::round(value * 100) / 100;
+}
+
 std::string pretty(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-/// What a report begins with, see line().
-constexpr std::string_view kBegin = "\n{";
+/// About so much is said at once.
+constexpr std::size_t kPartSize = 32 * 1024;
 
 Json toJson(const ServiceStatus& service) {
   Json exits = Json::array();
@@ -122,20 +120,38 @@ ConnectionStatus connectionFrom(const Json& json) {
           json.at("local_address"), json.at("remote_address")};
 }
 
-/// Calls `each` with every part that is whole.
+/// Whose part it is, and whether his last; 0: the master's.
+struct Origin {
+  int pid = 0;
+  bool isLast = true;
+};
+
+/// Takes "PID " or "PID. " off the record.
+Origin takeOrigin(std::string_view& record) {
+  Origin origin;
+  const char* const all = record.data() + record.size();
+  const auto [end, error] = std::from_chars(record.data(), all, origin.pid);
+  if (error != std::errc()) return {};
+  origin.isLast = end != all && *end == '.';
+  record.remove_prefix(static_cast<std::size_t>(end - record.data()) + (origin.isLast ? 1 : 0));
+  return origin;
+}
+
+/// Calls `each` with every record that is whole.
 template <class Each>
-void forEachPart(std::string_view text, Each each) {
+void forEachRecord(std::string_view text, Each each) {
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) return;  // Still being written.
-    const std::string_view part = text.substr(0, end);
+    std::string_view part = text.substr(0, end);
     text.remove_prefix(end + 1);
+    const Origin origin = takeOrigin(part);
     if (part.empty()) continue;
     const Json json = Json::parse(part, nullptr, false);
     try {
-      if (json.is_object()) each(json);
+      if (json.is_object()) each(origin, json);
     } catch (const Json::exception&) {
-      // Not one of ours: the file may be open to others.
+      // Not one of ours: what a process says is its own affair.
     }
   }
 }
@@ -148,47 +164,11 @@ std::set<int> listedPids(const GlobalStatus& global) {
 
 std::optional<GlobalStatus> findGlobal(std::string_view text, std::int64_t notBefore) {
   std::optional<GlobalStatus> global;
-  forEachPart(text, [&](const Json& json) {
-    if (!global && json.contains("master_pid")) global = globalFrom(json);
+  forEachRecord(text, [&](const Origin& origin, const Json& json) {
+    if (!global && origin.pid == 0) global = globalFrom(json);
   });
   if (global && global->writtenAt < notBefore) global.reset();
   return global;
-}
-
-std::string problem(const char* what, const std::string& path) {
-  const int error = errno;
-  return std::string(what) + " " + path + ": " + std::generic_category().message(error);
-}
-
-Descriptor openFile(const std::string& path, int flags, mode_t mode = 0) {
-  return Descriptor(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode));
-}
-
-enum class InPlace { Nothing, Report, Foreign };
-
-/// What has the name now. A symbolic link or a directory counts as nothing: neither is written through.
-InPlace lookAt(const std::string& path) noexcept {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0 || S_ISLNK(status.st_mode) || S_ISDIR(status.st_mode)) {
-    return InPlace::Nothing;
-  }
-  if (!S_ISREG(status.st_mode)) return InPlace::Foreign;
-  const Descriptor file = openFile(path, O_RDONLY);
-  std::array<char, kBegin.size()> begin{};
-  const ssize_t size = ::read(file.get(), begin.data(), begin.size());
-  const bool isOurs = size == 0 || (size == static_cast<ssize_t>(begin.size()) &&
-                                    std::string_view(begin.data(), begin.size()) == kBegin);
-  return isOurs ? InPlace::Report : InPlace::Foreign;
-}
-
-/// In one call: parts of several processes do not mix.
-bool writeWhole(int fd, std::string_view part) {
-  ssize_t written = 0;
-  do {
-    written = ::write(fd, part.data(), part.size());
-  } while (written < 0 && errno == EINTR);
-  if (written >= 0 && static_cast<std::size_t>(written) < part.size()) errno = ENOSPC;
-  return written == static_cast<ssize_t>(part.size());
 }
 
 }  // namespace
@@ -200,17 +180,30 @@ std::string encode(const GlobalStatus& global) {
 }
 
 std::string encode(const WorkerStatus& worker) {
-  return line(toJson(worker));
+  return dump(toJson(worker));
 }
 
 /// One by one: as values, a hundred thousand would take far more memory than as text.
-std::string encode(int pid, const std::vector<ConnectionStatus>& connections) {
-  std::string text = "\n{\"pid\":" + std::to_string(pid) + ",\"connections\":[";
+std::vector<std::string> encode(const std::vector<ConnectionStatus>& connections) {
+  const std::string begin = "{\"connections\":[";
+  std::vector<std::string> parts{begin};
   for (const ConnectionStatus& connection : connections) {
-    if (&connection != &connections.front()) text += ',';
-    text += dump(toJson(connection));
+    if (parts.back().size() > kPartSize) {
+      parts.back() += "]}";
+      parts.push_back(begin);
+    }
+    if (parts.back().size() > begin.size()) parts.back() += ',';
+    parts.back() += dump(toJson(connection));
   }
-  return text + "]}\n";
+  parts.back() += "]}";
+  return parts;
+}
+
+std::string record(int pid, std::string_view part, bool isLast) {
+  std::string text = "\n" + std::to_string(pid) + (isLast ? ". " : " ");
+  text += part;
+  std::replace(text.begin() + 1, text.end(), '\n', ' ');
+  return text + "\n";
 }
 
 std::optional<StatusReport> decodeStatus(std::string_view text, std::int64_t notBefore) {
@@ -218,10 +211,11 @@ std::optional<StatusReport> decodeStatus(std::string_view text, std::int64_t not
   if (!global) return std::nullopt;
   const std::set<int> listed = listedPids(*global);
   std::map<int, WorkerStatus> workers;
-  forEachPart(text, [&](const Json& json) {
-    if (!json.contains("pid")) return;
+  forEachRecord(text, [&](const Origin& origin, const Json& json) {
+    if (!listed.contains(origin.pid)) return;
     WorkerStatus worker = workerFrom(json);
-    if (listed.contains(worker.pid)) workers[worker.pid] = std::move(worker);
+    worker.pid = origin.pid;
+    workers[origin.pid] = std::move(worker);
   });
   StatusReport report{std::move(*global), {}};
   for (auto& [pid, worker] : workers) report.workers.push_back(std::move(worker));
@@ -232,27 +226,28 @@ std::optional<ConnectionsReport> decodeConnections(std::string_view text, std::i
   std::optional<GlobalStatus> global = findGlobal(text, notBefore);
   if (!global) return std::nullopt;
   const std::set<int> listed = listedPids(*global);
-  std::map<int, std::vector<ConnectionStatus>> processes;
-  forEachPart(text, [&](const Json& json) {
-    if (!json.contains("pid") || !listed.contains(json.at("pid"))) return;
+  ConnectionsReport report{std::move(*global), {}, {}};
+  forEachRecord(text, [&](const Origin& origin, const Json& json) {
+    if (!listed.contains(origin.pid)) return;
     std::vector<ConnectionStatus> connections;
     for (const Json& connection : json.at("connections")) connections.push_back(connectionFrom(connection));
-    processes[json.at("pid")] = std::move(connections);
-  });
-  ConnectionsReport report{std::move(*global), {}, {}};
-  for (auto& [pid, connections] : processes) {
-    report.answered.push_back(pid);
+    for (ConnectionStatus& connection : connections) connection.pid = origin.pid;
+    if (origin.isLast) report.answered.push_back(origin.pid);
     std::move(connections.begin(), connections.end(), std::back_inserter(report.connections));
-  }
+  });
+  std::sort(report.answered.begin(), report.answered.end());
+  std::stable_sort(report.connections.begin(), report.connections.end(),
+                   [](const ConnectionStatus& a, const ConnectionStatus& b) { return a.pid < b.pid; });
   return report;
 }
 
 std::string statusJson(const StatusReport& report) {
   Json json = toJson(report.global);
+  for (Json& load : json["load_average"]) load = inHundredths(load.get<double>());
   Json processes = Json::array();
   for (const WorkerStatus& worker : report.workers) {
     Json process = toJson(worker);
-    process["qps"] = worker.qps;
+    process["qps"] = inHundredths(worker.qps);
     process["status"] = "idle";
     processes.push_back(std::move(process));
   }
@@ -283,45 +278,6 @@ std::string connectionsJson(const ConnectionsReport& report) {
   return pretty({{"master_pid", report.global.masterPid},
                  {"busy_pids", report.busy()},
                  {"connections", std::move(list)}});
-}
-
-std::string beginReport(const std::string& path, std::string_view part, bool othersWrite) {
-  if (lookAt(path) == InPlace::Foreign) return path + " is no status file, and stays as it is";
-  const std::string fresh = path + "." + std::to_string(::getpid());
-  const mode_t mode = othersWrite ? 0622 : 0600;
-  ::unlink(fresh.c_str());
-  {
-    const Descriptor file = openFile(fresh, O_WRONLY | O_CREAT | O_EXCL, mode);
-    if (!file) return problem("cannot make", fresh);
-    if (::fchmod(file.get(), mode) == 0 && writeWhole(file.get(), part) &&
-        ::rename(fresh.c_str(), path.c_str()) == 0) {
-      return {};
-    }
-  }
-  std::string why = problem("cannot write", path);
-  ::unlink(fresh.c_str());
-  return why;
-}
-
-void removeReport(const std::string& path) noexcept {
-  if (lookAt(path) == InPlace::Report) ::unlink(path.c_str());
-}
-
-std::string appendReport(const std::string& path, std::string_view part) {
-  const Descriptor file = openFile(path, O_WRONLY | O_APPEND);
-  return file && writeWhole(file.get(), part) ? std::string() : problem("cannot write", path);
-}
-
-std::string readReport(const std::string& path) {
-  const Descriptor file = openFile(path, O_RDONLY);
-  std::string text;
-  std::array<char, 65536> buffer;
-  for (;;) {
-    const ssize_t size = ::read(file.get(), buffer.data(), buffer.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(size));
-  }
 }
 
 }  // namespace Workerman::detail

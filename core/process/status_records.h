@@ -1,12 +1,12 @@
 #pragma once
 
-/// How the processes hand their parts of a report to the command that asks
-/// (internal).
+/// What the processes say of themselves, as text and as values (internal, pure).
 ///
-/// The command signals the master. That begins a new file with its own part and
-/// signals the workers, each of which appends its part. A part is one line of
-/// JSON, written with one call, so that the command reads whole parts or none;
-/// what is cut or is no part of ours is passed over.
+/// The command signals the master. That begins a new file with its own record
+/// and signals the workers, whose parts come through their channels, and which
+/// the master adds to the file, each with the number of the process that it has
+/// come from. A record is one line; what is cut or is no record of ours is
+/// passed over.
 
 #include <optional>
 #include <string>
@@ -17,13 +17,20 @@
 
 namespace Workerman::detail {
 
+/// The master's record, which a report begins with.
 std::string encode(const GlobalStatus& global);
+/// A process's part.
 std::string encode(const WorkerStatus& worker);
-/// All connections of the process `pid`; none is an answer too.
-std::string encode(int pid, const std::vector<ConnectionStatus>& connections);
+/// The parts of a process for these connections, at least one: none is an answer too.
+std::vector<std::string> encode(const std::vector<ConnectionStatus>& connections);
+/// The record of what the process `pid` has said, whatever that is.
+std::string record(int pid, std::string_view part, bool isLast);
+/// The last record, once every process has answered.
+constexpr std::string_view kEndOfReport = "\nend\n";
 
-/// What `text`, a file's contents, says so far. Of several parts of one process
-/// the last counts; parts of processes that the master does not list do not.
+/// What `text`, a file's contents, says so far. Of several parts of `status`
+/// from one process the last counts; parts of processes that the master does
+/// not list do not.
 /// Nothing as long as the master's part is missing or older than `notBefore`,
 /// which is monotonicNanoseconds() at the time of the question.
 std::optional<StatusReport> decodeStatus(std::string_view text, std::int64_t notBefore = 0);
@@ -33,17 +40,5 @@ std::optional<ConnectionsReport> decodeConnections(std::string_view text, std::i
 /// are in bytes, times in seconds; a busy process has null for what it did not say.
 std::string statusJson(const StatusReport& report);
 std::string connectionsJson(const ConnectionsReport& report);
-
-/// For the master: replaces the file by a new one with this part. Only its
-/// owner may read it; others may append with `othersWrite`, which workers of
-/// other users need. Gives what went wrong, empty if nothing; then the old file
-/// is as it was. What is no report is left alone.
-std::string beginReport(const std::string& path, std::string_view part, bool othersWrite);
-/// For a worker: adds its part to the file, which must be there. As above.
-std::string appendReport(const std::string& path, std::string_view part);
-/// For the master: removes the file, if it is a report.
-void removeReport(const std::string& path) noexcept;
-/// For the command: the file's contents, empty if there is none.
-std::string readReport(const std::string& path);
 
 }  // namespace Workerman::detail

@@ -187,23 +187,31 @@ void countQps(StatusReport& report, const StatusReport& before) {
   }
 }
 
+const std::vector<std::pair<std::string_view, std::string_view>>& uiColumns() {
+  static const std::vector<std::pair<std::string_view, std::string_view>> columns{
+      {"event-loop", "eventLoopName"}, {"proto", "transport"}, {"user", "user"},        {"worker", "name"},
+      {"socket", "statusSocket"},      {"count", "count"},     {"state", "statusState"}};
+  return columns;
+}
+
 std::string startupTable(const GlobalStatus& global) {
   const std::vector<ServiceStatus>& services = global.services;
   const std::size_t loopWidth = std::max(kMinWidth, displayWidth(global.versions.eventLoop)) + kGap;
-  const std::array<std::pair<const char*, std::size_t>, 7> columns{
-      {{"event-loop", loopWidth},
-       {"proto", widest(services, &ServiceStatus::transport) + kGap},
-       {"user", widest(services, &ServiceStatus::user) + kGap},
-       {"worker", widest(services, &ServiceStatus::name) + kGap},
-       {"listen", widest(services, &ServiceStatus::listen) + kGap},
-       {"count", kMinWidth + kGap},
-       {"state", kStateWidth}}};
+  const std::array<std::size_t, 7> widths{loopWidth,
+                                          widest(services, &ServiceStatus::transport) + kGap,
+                                          widest(services, &ServiceStatus::user) + kGap,
+                                          widest(services, &ServiceStatus::name) + kGap,
+                                          widest(services, &ServiceStatus::listen) + kGap,
+                                          kMinWidth + kGap,
+                                          kStateWidth};
   const std::string version = versionLine(global.versions);
   std::size_t total = 0;
   std::string title;
-  for (const auto& [name, width] : columns) {
-    total += width;
-    title += "<w>" + std::string(name) + "</w>" + std::string(width - std::string_view(name).size(), ' ');
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    // Workerman shows its "socket" as this.
+    const std::string name(uiColumns()[i].first == "socket" ? "listen" : uiColumns()[i].first);
+    total += widths[i];
+    title += "<w>" + name + "</w>" + std::string(widths[i] - name.size(), ' ');
   }
   total = std::max(total, displayWidth(version));
   const auto ruled = [total](std::string_view name) {
@@ -217,7 +225,7 @@ std::string startupTable(const GlobalStatus& global) {
     const std::array<std::string, 6> cells{
         global.versions.eventLoop,    service.transport, service.user, service.name, service.listen,
         std::to_string(service.count)};
-    for (std::size_t i = 0; i < cells.size(); ++i) text += padded(cells[i], columns[i].second);
+    for (std::size_t i = 0; i < cells.size(); ++i) text += padded(cells[i], widths[i]);
     text += "<g> [OK] </g>" + std::string(kStateWidth - 6, ' ') + "\n";
   }
   return services.empty() ? text : text + std::string(total, '-') + "\n";

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace Workerman::detail {
@@ -97,6 +98,8 @@ struct ConnectionsReport {
 /// Fills in the requests per second since `before`; a process that is new has 0.
 void countQps(StatusReport& report, const StatusReport& before);
 
+/// The columns of that table, each with Workerman's name of what is in it: Worker::getUiColumns().
+const std::vector<std::pair<std::string_view, std::string_view>>& uiColumns();
 /// The table that a start shows, with safeEcho()'s decorations: the services
 /// and, of the master, the versions.
 std::string startupTable(const GlobalStatus& global);

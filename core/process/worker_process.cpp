@@ -1,7 +1,5 @@
 #include "worker_process.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,52 +16,12 @@
 #include "../log.h"
 #include "../runtime.h"
 #include "../worker.h"
+#include "output.h"
 #include "privileges.h"
 #include "process_title.h"
 #include "worker_report.h"
 
 namespace Workerman::detail {
-
-WorkerLink::WorkerLink() : memory_(::memfd_create("workerman-orders", MFD_CLOEXEC)) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-    throw std::system_error(errno, std::system_category(), "pipe");
-  readEnd_.reset(ends[0]);
-  writeEnd_.reset(ends[1]);
-  if (::ftruncate(memory_.get(), sizeof(Orders)) != 0)
-    throw std::system_error(errno, std::system_category(), "memfd");
-  mapOrders();
-}
-
-WorkerLink::WorkerLink(int orders, int readEnd, int writeEnd)
-    : memory_(orders), readEnd_(readEnd), writeEnd_(writeEnd) {
-  mapOrders();
-}
-
-/// Zeros, as memory is when new, are no order.
-void WorkerLink::mapOrders() {
-  static_assert(static_cast<int>(StopLevel::None) == 0);
-  void* const page = ::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0);
-  if (page == MAP_FAILED) throw std::system_error(errno, std::system_category(), "mmap");
-  orders_ = static_cast<Orders*>(page);
-}
-
-WorkerLink::~WorkerLink() {
-  ::munmap(orders_, sizeof(Orders));
-}
-
-std::vector<pid_t> WorkerLink::takeReady() {
-  std::vector<pid_t> ready;
-  pid_t pid = 0;
-  while (::read(readEnd_.get(), &pid, sizeof pid) == static_cast<ssize_t>(sizeof pid)) ready.push_back(pid);
-  return ready;
-}
-
-void WorkerLink::tellReady() const noexcept {
-  const pid_t pid = ::getpid();
-  while (::write(writeEnd_.get(), &pid, sizeof pid) < 0 && errno == EINTR) {
-  }
-}
 
 namespace {
 
@@ -106,6 +64,7 @@ void reload(Worker& worker, Runtime::Manner manner) {
     return withCurrentException([](const std::exception& e) { Worker::stopAll(250, describe(e)); });
   }
   if (worker.reloadable) return runtime.stop(0, {}, manner);
+  Worker::resetStd();
   try {
     worker.reloadCertificates();
   } catch (const std::exception& e) {
@@ -116,17 +75,23 @@ void reload(Worker& worker, Runtime::Manner manner) {
 /// What a worker's process does on signals; lives as long as the process.
 struct SignalPlan {
   Worker& worker;
-  const WorkerLink& link;
+  ChannelToMaster& channel;
   const pid_t master;
   StopLevel level = StopLevel::None;
 
   void on(int signal) {
     if (signal == SIGUSR1) return reload(worker, Runtime::Manner::Finishing);
     if (signal == SIGUSR2) return reload(worker, Runtime::Manner::Graceful);
-    if (signal == SIGIOT) return handInStatus(worker);
-    if (signal == SIGIO) return handInConnections(worker);
+    channel.update();
+    // A terminal's that is meant for others: the master has said nothing.
+    if (wasIgnored(signal) && (signal == SIGINT || signal == SIGQUIT) &&
+        channel.ordered() == StopLevel::None && ::getppid() == master) {
+      return;
+    }
+    if (signal == SIGIOT) return handInStatus(worker, channel);
+    if (signal == SIGIO) return handInConnections(worker, channel);
     if (::getppid() != master) log(nameOf(worker) + " stops: its master has gone");
-    const StopLevel asked = std::max(stopLevelOf(signal), link.ordered());
+    const StopLevel asked = std::max(stopLevelOf(signal), channel.ordered());
     if (asked <= level) return;
     auto& runtime = Runtime::ofThisThread();
     // The first stop may come when it is too late for the ordinary one.
@@ -138,12 +103,11 @@ struct SignalPlan {
 
 }  // namespace
 
-void serveWorker(const WorkerSlot& slot, WorkerLink& link, SignalQueue& signals, pid_t master) {
+void serveWorker(const WorkerSlot& slot, ChannelToMaster& channel, SignalQueue& signals, pid_t master) {
   Worker& worker = *slot.worker;
   auto& runtime = Runtime::ofThisThread();
-  SignalPlan plan{worker, link, master};
+  SignalPlan plan{worker, channel, master};
   try {
-    link.keepWorkersEnd();
     setProcessTitle(workerTitle(worker.name, worker.getSocketName()));
     // First, as new rights make the kernel forget what the process is to die with.
     if (slot.identity) {
@@ -161,8 +125,11 @@ void serveWorker(const WorkerSlot& slot, WorkerLink& link, SignalQueue& signals,
         loop.onSignal(signal, [&plan](int number) { plan.on(number); });
       // What came since the fork arrives now, and is looked at once the worker has started.
       signals.release();
+      flushOutputWith(loop);
     });
-    if (runtime.phase() == Runtime::Phase::Running) link.tellReady();
+    if (runtime.phase() == Runtime::Phase::Running) {
+      channel.say(*runtime.loop(), Answer::Ready);
+    }
     finishProcess(runtime.run());
   } catch (const std::exception& e) {
     log(nameOf(worker) + " " + e.what());

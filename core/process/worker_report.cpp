@@ -3,25 +3,17 @@
 #include <unistd.h>
 
 #include "../listener.h"
-#include "../log.h"
 #include "../worker.h"
 #include "status_records.h"
+#include "status_report.h"
 
 namespace Workerman::detail {
-namespace {
-
-void handIn(const Worker& worker, const std::string& file, const std::string& part) {
-  const std::string why = appendReport(file, part);
-  if (!why.empty()) log("worker[" + worker.name + ":" + std::to_string(::getpid()) + "] " + why);
-}
-
-}  // namespace
-
 std::string connectionsFile() {
   return Worker::statusFile + ".connection";
 }
 
-void handInStatus(const Worker& worker) {
+void handInStatus(const Worker& worker, ChannelToMaster& channel) {
+  if (!channel.isFree()) return;
   WorkerStatus status;
   status.pid = ::getpid();
   status.id = worker.id;
@@ -30,13 +22,15 @@ void handInStatus(const Worker& worker) {
   status.memory = residentMemory();
   status.timers = static_cast<std::uint64_t>(Worker::getEventLoop()->getTimerCount());
   countConnections(status);
-  handIn(worker, Worker::statusFile, encode(status));
+  channel.say(*Worker::getEventLoop(), Answer::Status, encode(status));
 }
 
-void handInConnections(const Worker& worker) {
-  std::vector<ConnectionStatus> connections = listConnections(worker);
-  for (ConnectionStatus& connection : connections) connection.pid = ::getpid();
-  handIn(worker, connectionsFile(), encode(::getpid(), connections));
+void handInConnections(const Worker& worker, ChannelToMaster& channel) {
+  if (!channel.isFree()) return;
+  const std::vector<std::string> parts = encode(listConnections(worker));
+  for (const std::string& part : parts) {
+    channel.say(*Worker::getEventLoop(), Answer::Connections, part, &part == &parts.back());
+  }
 }
 
 }  // namespace Workerman::detail

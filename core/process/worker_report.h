@@ -5,16 +5,16 @@
 #include <string>
 
 #include "../fwd.h"
+#include "worker_channel.h"
 
 namespace Workerman::detail {
 
 /// Where `connections` is answered; `status` is in Worker::statusFile.
 std::string connectionsFile();
 
-/// Adds what this process says of itself to the report that the master has
-/// begun. What keeps it from that is logged.
-void handInStatus(const Worker& worker);
+/// Tells the master what this process says of itself.
+void handInStatus(const Worker& worker, ChannelToMaster& channel);
 /// The same with its connections.
-void handInConnections(const Worker& worker);
+void handInConnections(const Worker& worker, ChannelToMaster& channel);
 
 }  // namespace Workerman::detail

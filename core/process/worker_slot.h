@@ -1,7 +1,7 @@
 #pragma once
 
 /// One place among a worker's processes, and how soon it is filled again
-/// (internal, pure).
+/// (internal).
 
 #include <sys/types.h>
 
@@ -12,6 +12,7 @@
 
 #include "../fwd.h"
 #include "privileges.h"
+#include "worker_channel.h"
 
 namespace Workerman::detail {
 
@@ -53,8 +54,12 @@ struct WorkerSlot {
   std::shared_ptr<OpenSocket> socket;
   /// 0: none at the moment.
   pid_t pid = 0;
+  ChannelToWorker channel;
   /// Its onWorkerStart has returned.
   bool isReady = false;
+  /// What of `status` and of `connections` is awaited, and how much of the latter has come.
+  bool owesStatus = false, owesConnections = false;
+  std::size_t answered = 0;
   Clock::time_point startedAt{};
   /// The master has told it to end.
   bool wasTold = false;

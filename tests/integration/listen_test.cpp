@@ -62,7 +62,10 @@ TEST_CASE("worker: reusePort lets a second socket listen on the same port, else 
   LoopFixture fixture;
   const std::string name = "text://127.0.0.1:" + std::to_string(first.getListenPort());
   const auto second = std::make_shared<Worker>(name);
-  CHECK_THROWS_WITH_AS(second->listen(), ("cannot listen on " + name + ": Address already in use").c_str(),
+  CHECK_THROWS_WITH_AS(second->listen(),
+                       doctest::Contains(("cannot listen on " + name + ": Address already in use; process " +
+                                          std::to_string(::getpid()) + " (")
+                                             .c_str()),
                        std::runtime_error);
   second->reusePort = true;
   second->listen();

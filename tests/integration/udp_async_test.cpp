@@ -226,6 +226,39 @@ TEST_CASE("async udp: what cannot be made is logged, then onClose tells of it") 
   }
 }
 
+TEST_CASE("async udp: onError tells what cannot be made, and what cannot be sent") {
+  LoopFixture fixture;
+  CapturedStderr log;
+  std::string journal;
+  const auto record = [&](const std::shared_ptr<AsyncUdpConnection>& connection) {
+    connection->onError = [&](AsyncUdpConnectionPtr con, int code, std::string_view text) {
+      CHECK_FALSE(text.empty());
+      journal += "error " + std::to_string(code) + " ";
+      // It cannot be sent either, and is not told again.
+      con->send(std::string(70'000, 'x'));
+    };
+    connection->onClose = [&] { journal += "close "; };
+  };
+  const auto unmade = std::make_shared<AsyncUdpConnection>(
+      "udp://127.0.0.1:9", SocketContext{.socket = {.bindto = "192.0.2.1:0"}});
+  record(unmade);
+  unmade->connect();
+  fixture.runUntil([&] { return journal.ends_with("close "); });
+  CHECK(journal == "error 1 close ");
+  CHECK(log.text().empty());
+  journal.clear();
+  const RawDatagrams peer;
+  const auto made = std::make_shared<AsyncUdpConnection>(addressOf(peer));
+  record(made);
+  made->onConnect = [](AsyncUdpConnectionPtr con) {
+    CHECK(con->send(std::string(70'000, 'x')) == false);
+    con->close();
+  };
+  made->connect();
+  fixture.runUntil([&] { return journal.ends_with("close "); });
+  CHECK(journal == "error 2 close ");
+}
+
 TEST_CASE("async udp: a port where nobody listens costs nothing but the datagrams") {
   UdpJournal journal;
   LoopFixture fixture;

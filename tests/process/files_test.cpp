@@ -302,6 +302,6 @@ TEST_CASE("log file: workers of another user, who may not open it, write to it")
   const fs::path file = service.folder() / "workerman.log";
   CHECK(LineClient(worker.port).ask("log of nobody") == "done");
   CHECK(contents(file).ends_with(" pid:" + std::to_string(worker.pid) + " of nobody\n"));
-  CHECK((fs::status(file).permissions() & fs::perms(0777)) == fs::perms(0644));
+  CHECK((fs::status(file).permissions() & fs::perms(0777)) == fs::perms(0640));
   CHECK(service.stop() == 0);
 }

@@ -47,6 +47,12 @@ class Program : public ServiceFolder {
     const int status = process.wait();
     return {status, process.text()};
   }
+  /// In a process that `prepare` has made ready.
+  Result prepared(const std::vector<std::string>& arguments, const std::function<void()>& prepare) const {
+    ChildProcess process(program, arguments, prepare);
+    const int status = process.wait();
+    return {status, process.text()};
+  }
   std::filesystem::path pidFile() const { return path / "workerman.service.pid"; }
   /// 0 if there is none.
   int master() const { return std::atoi(contents(pidFile()).c_str()); }

@@ -25,11 +25,15 @@ class Worker {
 namespace Connection {
 
 class ConnectionInterface {};
-class UdpConnection : public ConnectionInterface {};
+class UdpConnection : public ConnectionInterface {
+ public:
+  UdpErrorCallback onError;
+};
 class AsyncUdpConnection : public UdpConnection {
  public:
   AsyncUdpConnectionCallback onConnect;
   AsyncUdpMessageCallback onMessage;
+  AsyncUdpErrorCallback onError{UdpConnection::onError};
 };
 class TcpConnection : public ConnectionInterface {
  public:

@@ -1,12 +1,17 @@
 #include "core/log.h"
 
+#include <workerman/core/worker.h>
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -17,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace detail = Workerman::detail;
@@ -180,7 +186,123 @@ TEST_CASE_FIXTURE(LogFixture, "log: the file is made with its directories, or wh
   std::filesystem::remove_all(path + "/new");
 }
 
+TEST_CASE_FIXTURE(LogFixture, "log: locks of others are not waited for, and only put off what shortens it") {
+  detail::logConfig().maxSize = 2000;
+  detail::log("line 0");
+  const int other = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(::flock(other, LOCK_SH) == 0);
+  for (int i = 1; i < 100; ++i) detail::log("line " + std::to_string(i));
+  CHECK(contents().size() > 2000);
+  CHECK(texts(contents()).size() == 100);
+  ::close(other);
+  detail::log("line 100");
+  CHECK(contents().size() < 2000);
+  CHECK(texts(contents()).back() == "line 100");
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: the file is 0640, and one far beyond the limit is shortened below it") {
+  const mode_t before = ::umask(022);
+  detail::log("first");
+  ::umask(before);
+  struct stat status {};
+  REQUIRE(::stat(file.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0640);
+  std::ofstream(file, std::ios::app) << std::string(300'000, 'x') << "\n";
+  detail::logConfig().maxSize = 1000;
+  detail::log("last");
+  CHECK(texts(contents()) == std::vector<std::string>{"last"});
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: links and what belongs to others are neither followed nor written to") {
+  const std::string precious = path + "/precious";
+  std::ofstream(precious) << "precious\n";
+  std::string why;
+  SUBCASE("a symbolic link") {
+    std::filesystem::create_symlink(precious, file);
+    why = "it is a symbolic link";
+  }
+  SUBCASE("a symbolic link to nothing") {
+    std::filesystem::create_symlink(path + "/new", file);
+    why = "it is a symbolic link";
+  }
+  SUBCASE("another name of a file") {
+    std::filesystem::create_hard_link(precious, file);
+    why = "it has another name as well";
+  }
+  SUBCASE("a socket, or another thing that is no file") {
+    std::filesystem::create_directory(file);
+    why = "Is a directory";
+  }
+  SUBCASE("a file of somebody else") {
+    if (::getuid() != 0) return;
+    std::ofstream(file) << "";
+    REQUIRE(::chown(file.c_str(), 65534, 65534) == 0);
+    why = "it belongs to another user";
+  }
+  CHECK(detail::prepareLogFile() == "cannot write the log file " + file + ": " + why);
+  detail::logConfig().maxSize = 1;
+  detail::log("hello");
+  CHECK(std::filesystem::file_size(precious) == 9);
+  CHECK_FALSE(std::filesystem::exists(path + "/new"));
+  if (std::filesystem::is_regular_file(file)) CHECK(contents().find("hello") == std::string::npos);
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: of a fifo that nobody reads no line is waited for") {
+  REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+  CHECK(detail::prepareLogFile().empty());
+  const std::string line(3000, 'x');
+  for (int i = 0; i < 100; ++i) detail::log(line);
+  const int reader = ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  char piece[8192];
+  CHECK(::read(reader, piece, sizeof piece) > 3000);
+  ::close(reader);
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: needs no descriptor for a line, not even where its file was moved away") {
+  CHECK(detail::prepareLogFile().empty());
+  const int status = testing::inChild([&] {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    if (::open("/dev/null", O_RDONLY) >= 0) return 1;
+    detail::log("one");
+    ::rename(file.c_str(), (path + "/moved").c_str());
+    detail::log("two");
+    return 0;
+  });
+  CHECK(status == 0);
+  std::filesystem::rename(path + "/moved", file);
+  CHECK(contents().find(" one\n") != std::string::npos);
+  CHECK(contents().ends_with(" two\n"));
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: a line that a full disk has cut off does not take the next one with it") {
+  CHECK(detail::prepareLogFile().empty());
+  const int status = testing::inChild([&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit little{50, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_FSIZE, &little);
+    detail::log(std::string(100, 'x'));
+    little.rlim_cur = RLIM_INFINITY;
+    ::setrlimit(RLIMIT_FSIZE, &little);
+    detail::log("whole");
+    return 0;
+  });
+  CHECK(status == 0);
+  CHECK(contents().substr(50, 1) == "\n");
+  CHECK(contents().ends_with(" whole\n"));
+}
+
+TEST_CASE_FIXTURE(LogFixture, "log: outputStream takes the terminal's place (Worker::$outputStream in PHP)") {
+  std::ostringstream stream;
+  Workerman::Worker::outputStream = &stream;
+  detail::logConfig().daemonize = false;
+  CHECK(toStdout([] { detail::log("<g>hello</g>", true); }).empty());
+  Workerman::Worker::outputStream = nullptr;
+  CHECK(stream.str() == "hello\n");
+}
+
 TEST_CASE_FIXTURE(LogFixture, "log: a file that was kept takes the lines once its name is out of reach") {
+  CHECK(detail::prepareLogFile().empty());
   detail::keepLogFile();
   detail::log("by name");
   std::filesystem::create_directory(path + "/moved");
@@ -190,7 +312,6 @@ TEST_CASE_FIXTURE(LogFixture, "log: a file that was kept takes the lines once it
   std::filesystem::remove(file);
   std::filesystem::rename(path + "/moved/log", file);
   std::filesystem::remove(path + "/moved");
-  ::close(detail::logConfig().keptFile);
   CHECK(texts(contents()) == std::vector<std::string>{"by name", "kept"});
 }
 

@@ -28,36 +28,36 @@ bool isCloseOnExec(int fd) {
 
 TEST_CASE("handover: what is written is read again, text that is no UTF-8 included") {
   Handover given;
-  given.sockets = {{7, true, false}, {8, false, true}};
-  given.processes = {{"text://0.0.0.0:1 #1", "name \xff", 3, 4711, true, false, 123456789012345}};
+  given.sockets = {{7, {1, 2, 3}, false}, {8, {}, true}};
+  given.processes = {{"text://0.0.0.0:1 #1", "name \xff", 3, 4711, 10, true, false, 123456789012345}};
   given.exits = {{"name none #2", 64000, 5'000'000'000}};
   given.pidFile = "/run/a \"b\".pid";
   given.pidFd = 9;
-  given.orders = 10;
-  given.readyIn = 11;
-  given.readyOut = 12;
+  given.launcher = 11;
   given.daemonize = given.isUp = given.isGraceful = true;
   given.reloadAgain = 1;
   given.startTime = 1'700'000'000;
-  CHECK(given.descriptors() == std::vector<int>{9, 10, 11, 12, 7, 8});
+  CHECK(given.descriptors() == std::vector<int>{9, 11, 10, 7, 8});
   const Descriptor memory = given.write();
   CHECK(isCloseOnExec(memory.get()));
   const Handover read = Handover::read(memory.get());
   CHECK(read.descriptors() == given.descriptors());
-  CHECK(read.sockets[0].ownsFile);
+  CHECK(read.sockets[0].file == FileId{1, 2, 3});
+  CHECK_FALSE(read.sockets[1].file);
   CHECK_FALSE(read.sockets[0].anyPort);
   CHECK(read.sockets[1].anyPort);
   CHECK(read.processes.at(0).worker == given.processes[0].worker);
   CHECK(read.processes[0].name == "name \xef\xbf\xbd");
   CHECK(read.processes[0].id == 3);
   CHECK(read.processes[0].pid == 4711);
+  CHECK(read.processes[0].channel == 10);
   CHECK(read.processes[0].isReady);
   CHECK_FALSE(read.processes[0].isReloadable);
   CHECK(read.processes[0].startedAt == 123456789012345);
   CHECK(read.exits.at(0).status == 64000);
   CHECK(read.exits[0].times == 5'000'000'000);
   CHECK(read.pidFile == given.pidFile);
-  CHECK(read.launcher == -1);
+  CHECK(read.launcher == 11);
   CHECK((read.daemonize && read.isUp && read.isGraceful));
   CHECK(read.reloadAgain == 1);
   CHECK(read.startTime == given.startTime);
@@ -79,7 +79,7 @@ TEST_CASE("handover: announced, the variable is set and the descriptors survive 
   const Handed trial{Handed::Role::Trial, memory.get(), -1};
   announce(trial, state, 4711, true);
   CHECK(std::string(::getenv("WORKERMAN_UPGRADE")) ==
-        "1 trial 4711 " + std::to_string(memory.get()) + " -1 " + std::to_string(other.get()));
+        "2 trial 4711 " + std::to_string(memory.get()) + " -1 " + std::to_string(other.get()));
   CHECK_FALSE(isCloseOnExec(memory.get()));
   CHECK_FALSE(isCloseOnExec(other.get()));
   announce(trial, state, 4711, false);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -310,12 +311,152 @@ TEST_CASE("pid file: what was taken before an exec is adopted by its descriptor"
   CHECK_FALSE(fs::exists(folder.file));
 }
 
-TEST_CASE("pid file: a master that cannot be seen is not mistaken for another process") {
+namespace {
+
+/// A process that holds a lock on a file while this lives.
+class LockHolder {
+ public:
+  /// Opens it with these flags and calls `take` with the descriptor.
+  template <class Take>
+  LockHolder(const std::string& file, int flags, Take take) {
+    int ready[2];
+    REQUIRE(::pipe(ready) == 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      const int fd = ::open(file.c_str(), flags);
+      if (fd >= 0 && take(fd) && ::write(ready[1], "y", 1) == 1) {
+        for (;;) ::pause();
+      }
+      ::_exit(1);
+    }
+    ::close(ready[1]);
+    char byte = 0;
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    ::close(ready[0]);
+  }
+  LockHolder(const LockHolder&) = delete;
+  LockHolder& operator=(const LockHolder&) = delete;
+  ~LockHolder() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
+
+bool lockAll(int fd, short type, int command) {
+  struct flock lock {};
+  lock.l_type = type;
+  return ::fcntl(fd, command, &lock) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("pid file: the kernel names the master, whatever stands in the file") {
   const Folder folder;
-  const PidFile file = PidFile::take(folder.file);
-  folder.write("2147483646");  // As one reads it that was written in another container.
-  const detail::RunningMaster unseen = detail::findMaster(folder.file);
-  CHECK(unseen.pid == 0);
-  CHECK(unseen.isLocked);
-  CHECK(contains(unseen.why, "cannot be seen from here"));
+  PidFile held;
+  const LockHolder master(folder.file, O_RDWR | O_CREAT, [&](int) {
+    held = PidFile::take(folder.file);
+    return true;
+  });
+  for (const std::string& text : {std::string("1"), std::to_string(::getpid()), std::string("2147483646")}) {
+    folder.write(text);
+    const detail::RunningMaster found = detail::findMaster(folder.file);
+    CHECK(found.pid == master.pid());
+    CHECK(found.process.pid() == master.pid());
+    CHECK_FALSE(found.process.hasEnded());
+  }
+}
+
+TEST_CASE("pid file: locks for reading, which anybody may take, neither count nor hinder") {
+  const Folder folder;
+  for (const int command : {F_SETLK, F_OFD_SETLK}) {
+    folder.write(std::to_string(::getppid()));
+    const LockHolder other(folder.file, O_RDONLY, [&](int fd) { return lockAll(fd, F_RDLCK, command); });
+    const detail::RunningMaster nobody = detail::findMaster(folder.file);
+    CHECK(nobody.pid == 0);
+    CHECK_FALSE(nobody.isLocked);
+    CHECK(contains(nobody.why, "left over from pid " + std::to_string(::getppid())));
+    PidFile file = PidFile::take(folder.file);
+    CHECK(file.stalePid() == ::getppid());
+    CHECK(folder.contents() == std::to_string(::getpid()));
+    CHECK(detail::findMaster(folder.file).pid == ::getpid());
+    CHECK(contains(refusal(folder.file, Cause::Running), "already running"));
+    struct stat status {};
+    REQUIRE(::stat(folder.file.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0644);
+    file.remove();
+    // Neither that nor the file that it has replaced.
+    CHECK(fs::is_empty(folder.path));
+  }
+}
+
+TEST_CASE("pid file: who holds it for writing and is no master is named, and not taken for one") {
+  const Folder folder;
+  for (const int command : {F_SETLK, F_OFD_SETLK}) {
+    folder.write(std::to_string(::getppid()));
+    const LockHolder other(folder.file, O_RDWR, [&](int fd) { return lockAll(fd, F_WRLCK, command); });
+    const detail::RunningMaster nobody = detail::findMaster(folder.file);
+    CHECK(nobody.pid == 0);
+    CHECK(nobody.isLocked);
+    CHECK(contains(nobody.why, "the kernel does not name it as its master"));
+    CHECK(contains(refusal(folder.file, Cause::Running), "another process holds"));
+    CHECK(folder.contents() == std::to_string(::getppid()));
+  }
+}
+
+TEST_CASE("pid file: one of another user is neither believed nor written over") {
+  if (::getuid() != 0) return;
+  const Folder folder;
+  ::chmod(folder.path.c_str(), 0777);
+  PidFile held;
+  const LockHolder forger(folder.path, O_RDONLY | O_DIRECTORY, [&](int) {
+    if (::setuid(65534) != 0) return false;
+    held = PidFile::take(folder.file);
+    return true;
+  });
+  // Of nobody's own master root is told the truth.
+  CHECK(detail::findMaster(folder.file).pid == forger.pid());
+  folder.write(std::to_string(::getpid()));
+  CHECK(detail::findMaster(folder.file).pid == forger.pid());
+  CHECK(contains(refusal(folder.file, Cause::Foreign), "belongs to user nobody, not to root"));
+  // What the process of one user holds in a file of another is nobody's.
+  REQUIRE(::chown(folder.file.c_str(), 1, 1) == 0);
+  const detail::RunningMaster stale = detail::findMaster(folder.file);
+  CHECK(stale.pid == 0);
+  CHECK(contains(stale.why, "is stale: it belongs to user "));
+  CHECK(contains(stale.why, " of user nobody"));
+}
+
+TEST_CASE("pid file: a file that has another name as well stays as it is") {
+  const Folder folder;
+  folder.write("12345");
+  fs::create_hard_link(folder.file, folder.path + "/precious");
+  CHECK(contains(refusal(folder.file, Cause::Foreign), "has another name as well"));
+  CHECK(folder.contents() == "12345");
+}
+
+TEST_CASE("process handle: tells the end of its process and signals no other one") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  const detail::ProcessHandle process(child);
+  CHECK_FALSE(process.hasEnded());
+  CHECK(process.signal(0) == 0);
+  CHECK(detail::userOf(child) == ::geteuid());
+  CHECK(detail::executableNameOf(child) == fs::read_symlink("/proc/self/exe").filename());
+  CHECK(detail::describeProcess(child).starts_with("process " + std::to_string(child) + " ("));
+  CHECK(process.signal(SIGKILL) == 0);
+  siginfo_t ended{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) == 0);
+  CHECK(process.hasEnded());
+  CHECK(detail::stateOf(child) == 'Z');
+  ::waitpid(child, nullptr, 0);
+  CHECK(process.hasEnded());
+  CHECK(process.signal(SIGKILL) == ESRCH);
+  CHECK(detail::ProcessHandle().signal(SIGKILL) == ESRCH);
+  CHECK_FALSE(detail::userOf(child).has_value());
 }

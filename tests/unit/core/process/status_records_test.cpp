@@ -1,23 +1,12 @@
 #include "core/process/status_records.h"
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "support/temporary_folder.h"
-
 namespace detail = Workerman::detail;
-namespace fs = std::filesystem;
 using detail::ConnectionStatus;
 using detail::GlobalStatus;
 using detail::WorkerStatus;
@@ -47,21 +36,22 @@ ConnectionStatus connection(int pid, std::uint64_t id) {
           1,   2,      3,  4,     "ESTABLISHED", "127.0.0.1:1", "127.0.0.1:2"};
 }
 
-constexpr const char* kPart = "\n{\"a\":1}";
+/// As the master writes what a process has said.
+std::string part(const WorkerStatus& worker) {
+  return detail::record(worker.pid, encode(worker), true);
+}
 
-struct Folder : testing::TemporaryFolder {
-  std::size_t files() const {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : fs::directory_iterator(path)) ++count;
-    return count;
-  }
-  const std::string file = path + "/app.status";
-};
+std::string part(int pid, const std::vector<ConnectionStatus>& connections) {
+  std::string text;
+  const auto parts = detail::encode(connections);
+  for (const std::string& each : parts) text += detail::record(pid, each, &each == &parts.back());
+  return text;
+}
 
 }  // namespace
 
 TEST_CASE("status records: what the processes hand in comes out again") {
-  const std::string text = encode(global()) + encode(worker(102)) + encode(worker(101));
+  const std::string text = encode(global()) + part(worker(102)) + part(worker(101));
   const auto report = detail::decodeStatus(text);
   REQUIRE(report);
   CHECK(encode(report->global) == encode(global()));
@@ -72,35 +62,34 @@ TEST_CASE("status records: what the processes hand in comes out again") {
 }
 
 TEST_CASE("status records: connections come out again, and none at all is an answer") {
-  const std::string text = encode(global()) + detail::encode(102, {}) +
-                           detail::encode(101, {connection(101, 1), connection(101, 1ULL << 40)});
+  const std::string text =
+      encode(global()) + part(102, {}) + part(101, {connection(101, 1), connection(101, 1ULL << 40)});
   const auto report = detail::decodeConnections(text);
   REQUIRE(report);
   CHECK(report->answered == std::vector<int>{101, 102});
   CHECK(report->busy() == std::vector<int>{103});
   REQUIRE(report->connections.size() == 2);
-  CHECK(detail::encode(101, report->connections) ==
-        detail::encode(101, {connection(101, 1), connection(101, 1ULL << 40)}));
+  CHECK(part(101, report->connections) == part(101, {connection(101, 1), connection(101, 1ULL << 40)}));
 }
 
 TEST_CASE("status records: a text that is cut anywhere gives the parts that are whole") {
   const std::string master = encode(global());
-  const std::string text = master + encode(worker(101)) + encode(worker(102));
+  const std::string text = master + part(worker(101)) + part(worker(102));
   for (std::size_t length = 0; length <= text.size(); ++length) {
     const auto report = detail::decodeStatus(text.substr(0, length));
     REQUIRE(report.has_value() == (length >= master.size()));
     if (!report) continue;
-    const std::size_t whole = length == text.size()                                  ? 2
-                              : length >= master.size() + encode(worker(101)).size() ? 1
-                                                                                     : 0;
+    const std::size_t whole = length == text.size()                                ? 2
+                              : length >= master.size() + part(worker(101)).size() ? 1
+                                                                                   : 0;
     REQUIRE(report->workers.size() == whole);
   }
 }
 
 TEST_CASE("status records: a part cut off by a full disk does not take the next one with it") {
-  const std::string cut = encode(worker(101));
+  const std::string cut = part(worker(101));
   const auto report =
-      detail::decodeStatus(encode(global()) + cut.substr(0, cut.size() / 2) + encode(worker(102)));
+      detail::decodeStatus(encode(global()) + cut.substr(0, cut.size() / 2) + part(worker(102)));
   REQUIRE(report);
   REQUIRE(report->workers.size() == 1);
   CHECK(report->workers[0].pid == 102);
@@ -108,14 +97,13 @@ TEST_CASE("status records: a part cut off by a full disk does not take the next 
 
 TEST_CASE("status records: what is no part of ours is passed over") {
   for (const char* noise :
-       {"hello\n", "{}\n", "[1]\n", "{\"pid\":\"101\"}\n", "{\"pid\":101}\n", "{\"pid\":1e99}\n",
-        "{\"master_pid\":1}\n", "\n\n\n", "{\"pid\":null,\"connections\":[]}\n", "\xFF\n"}) {
+       {"hello\n", "{}\n", "[1]\n", "101 {\"pid\":\"101\"}\n", "101. {\"pid\":101}\n", "1e99 {}\n", "101\n",
+        "101.\n", "{\"master_pid\":1}\n", "\n\n\n", "101 {\"connections\":null}\n", "\xFF\n", "end\n"}) {
     CAPTURE(noise);
-    const auto status = detail::decodeStatus(noise + encode(global()) + noise + encode(worker(102)) + noise);
+    const auto status = detail::decodeStatus(noise + encode(global()) + noise + part(worker(102)) + noise);
     REQUIRE(status);
     CHECK(status->workers.size() == 1);
-    const auto connections =
-        detail::decodeConnections(noise + encode(global()) + noise + detail::encode(102, {}));
+    const auto connections = detail::decodeConnections(noise + encode(global()) + noise + part(102, {}));
     REQUIRE(connections);
     CHECK(connections->answered == std::vector<int>{102});
   }
@@ -126,10 +114,57 @@ TEST_CASE(
   WorkerStatus again = worker(101);
   again.totalRequest = 60;
   const auto report =
-      detail::decodeStatus(encode(worker(101)) + encode(global()) + encode(worker(104)) + encode(again));
+      detail::decodeStatus(part(worker(101)) + encode(global()) + part(worker(104)) + part(again));
   REQUIRE(report);
   REQUIRE(report->workers.size() == 1);
   CHECK(report->workers[0].totalRequest == 60);
+}
+
+TEST_CASE("status records: a process speaks for itself alone, whatever it says") {
+  WorkerStatus forged = worker(101);
+  forged.name = "forged";
+  const std::string text = encode(global()) + detail::record(103, encode(forged), true) +
+                           detail::record(103, "{}\n101. " + encode(forged), true) +
+                           detail::record(103, encode(global()), true);
+  const auto report = detail::decodeStatus(text);
+  REQUIRE(report);
+  REQUIRE(report->workers.size() == 1);
+  CHECK(report->workers[0].pid == 103);
+  CHECK(report->busy() == std::vector<int>{101, 102});
+  const auto connections = detail::decodeConnections(encode(global()) + part(103, {connection(101, 7)}) +
+                                                     detail::kEndOfReport.data());
+  REQUIRE(connections);
+  CHECK(connections->answered == std::vector<int>{103});
+  CHECK(connections->connections.at(0).pid == 103);
+}
+
+TEST_CASE("status records: many connections come in parts, and count once all are there") {
+  const std::vector<ConnectionStatus> many(1000, connection(101, 1));
+  const auto parts = detail::encode(many);
+  CHECK(parts.size() > 5);
+  for (const std::string& each : parts) CHECK(each.size() < 40'000);
+  const std::string text = encode(global()) + part(101, many) + part(102, {});
+  const auto whole = detail::decodeConnections(text);
+  REQUIRE(whole);
+  CHECK(whole->connections.size() == 1000);
+  CHECK(whole->answered == std::vector<int>{101, 102});
+  const auto half = detail::decodeConnections(encode(global()) + detail::record(101, parts[0], false));
+  REQUIRE(half);
+  CHECK(half->answered.empty());
+  CHECK(half->busy() == std::vector<int>{101, 102, 103});
+}
+
+TEST_CASE("status records: loads and rates are written as a person would") {
+  GlobalStatus loaded = global();
+  loaded.loadAverage = {9.89990234375, 0.0048828125, 12.5};
+  auto report = detail::decodeStatus(encode(loaded) + part(worker(101)));
+  REQUIRE(report);
+  report->workers[0].qps = 1.0 / 3;
+  const std::string text = detail::statusJson(*report);
+  CHECK(text.find("9.9,") != std::string::npos);
+  CHECK(text.find("0.0,") != std::string::npos);
+  CHECK(text.find("12.5\n") != std::string::npos);
+  CHECK(text.find("\"qps\": 0.33,") != std::string::npos);
 }
 
 TEST_CASE("status records: an answer from before the question is none") {
@@ -143,15 +178,15 @@ TEST_CASE("status records: an answer from before the question is none") {
 TEST_CASE("status records: a name of any bytes stays one line of UTF-8") {
   WorkerStatus odd = worker(101);
   odd.name = "a\nb\xFF\"";
-  const std::string part = encode(odd);
-  CHECK(part.find('\n', 1) == part.size() - 1);
-  const auto report = detail::decodeStatus(encode(global()) + part);
+  const std::string text = part(odd);
+  CHECK(text.find('\n', 1) == text.size() - 1);
+  const auto report = detail::decodeStatus(encode(global()) + text);
   REQUIRE(report);
   CHECK(report->workers[0].name == "a\nb\xEF\xBF\xBD\"");
 }
 
 TEST_CASE("status records: status as JSON has every process, the busy ones too") {
-  auto report = detail::decodeStatus(encode(global()) + encode(worker(101)) + encode(worker(103)));
+  auto report = detail::decodeStatus(encode(global()) + part(worker(101)) + part(worker(103)));
   REQUIRE(report);
   report->workers[0].qps = 2.5;
   const std::string text = detail::statusJson(*report);
@@ -176,8 +211,8 @@ TEST_CASE("status records: status as JSON has every process, the busy ones too")
 }
 
 TEST_CASE("status records: connections as JSON") {
-  const auto report = detail::decodeConnections(encode(global()) + detail::encode(101, {connection(101, 7)}) +
-                                                detail::encode(103, {}));
+  const auto report =
+      detail::decodeConnections(encode(global()) + part(101, {connection(101, 7)}) + part(103, {}));
   REQUIRE(report);
   const auto expected =
       nlohmann::json::parse(R"({"master_pid":100,"busy_pids":[102],"connections":[{"pid":101,
@@ -185,117 +220,4 @@ TEST_CASE("status records: connections as JSON") {
       "send_queue":2,"bytes_read":3,"bytes_written":4,"status":"ESTABLISHED","local_address":"127.0.0.1:1",
       "remote_address":"127.0.0.1:2"}]})");
   CHECK(nlohmann::json::parse(detail::connectionsJson(*report)) == expected);
-}
-
-TEST_CASE("status file: begun by the master, added to by the workers, read by the command") {
-  const Folder folder;
-  CHECK(detail::readReport(folder.file).empty());
-  CHECK(detail::appendReport(folder.file, "x") ==
-        "cannot write " + folder.file + ": No such file or directory");
-  CHECK(detail::beginReport(folder.file, encode(global()), false).empty());
-  CHECK(detail::appendReport(folder.file, encode(worker(101))).empty());
-  CHECK(detail::readReport(folder.file) == encode(global()) + encode(worker(101)));
-  CHECK(detail::beginReport(folder.file, encode(global()), false).empty());
-  CHECK(detail::readReport(folder.file) == encode(global()));
-  CHECK(folder.files() == 1);
-}
-
-TEST_CASE("status file: only its owner may read it, others may append if workers must") {
-  const Folder folder;
-  const mode_t before = ::umask(077);
-  for (const bool othersWrite : {false, true}) {
-    CHECK(detail::beginReport(folder.file, kPart, othersWrite).empty());
-    struct stat status {};
-    REQUIRE(::stat(folder.file.c_str(), &status) == 0);
-    CHECK((status.st_mode & 0777) == (othersWrite ? 0622u : 0600u));
-  }
-  ::umask(before);
-}
-
-TEST_CASE("status file: what stands in its way is named and left") {
-  const Folder folder;
-  SUBCASE("a directory") {
-    fs::create_directory(folder.file);
-    CHECK(detail::beginReport(folder.file, kPart, false) ==
-          "cannot write " + folder.file + ": Is a directory");
-    CHECK(detail::readReport(folder.file).empty());
-  }
-  SUBCASE("no such folder") {
-    CHECK(detail::beginReport(folder.path + "/none/app.status", "part", false).starts_with("cannot make "));
-  }
-  SUBCASE("a symbolic link to a file of somebody else") {
-    fs::create_symlink(folder.path + "/precious", folder.file);
-    CHECK_FALSE(detail::appendReport(folder.file, "part").empty());
-    CHECK(detail::beginReport(folder.file, kPart, false).empty());
-    CHECK_FALSE(fs::exists(folder.path + "/precious"));
-  }
-  CHECK(folder.files() <= 1);
-}
-
-TEST_CASE("status file: what is no report is neither replaced nor removed") {
-  const Folder folder;
-  SUBCASE("a file of somebody else") {
-    std::ofstream(folder.file) << "precious";
-  }
-  SUBCASE("no file at all") {
-    REQUIRE(::mkfifo(folder.file.c_str(), 0600) == 0);
-  }
-  const auto type = fs::status(folder.file).type();
-  CHECK(detail::beginReport(folder.file, kPart, false) ==
-        folder.file + " is no status file, and stays as it is");
-  detail::removeReport(folder.file);
-  CHECK(fs::status(folder.file).type() == type);
-  CHECK(folder.files() == 1);
-}
-
-TEST_CASE("status file: a report is removed, and where there is none nothing happens") {
-  const Folder folder;
-  REQUIRE(detail::beginReport(folder.file, kPart, true).empty());
-  detail::removeReport(folder.file);
-  CHECK(folder.files() == 0);
-  detail::removeReport(folder.file);
-  CHECK(folder.files() == 0);
-}
-
-TEST_CASE("status file: a full disk is named, and the old report stays") {
-  const Folder folder;
-  REQUIRE(detail::beginReport(folder.file, kPart, false).empty());
-  const pid_t child = ::fork();
-  if (child == 0) {
-    // A file size limit stands in for the full disk.
-    std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit little{8, 8};
-    ::setrlimit(RLIMIT_FSIZE, &little);
-    const bool named = !detail::beginReport(folder.file, "longer than that", false).empty() &&
-                       !detail::appendReport(folder.file, "longer than that").empty();
-    ::_exit(named ? 0 : 1);
-  }
-  int status = -1;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
-  CHECK(detail::readReport(folder.file).starts_with(kPart));
-  CHECK(folder.files() == 1);
-}
-
-TEST_CASE("status file: parts of many processes at once stay whole") {
-  const Folder folder;
-  constexpr int kProcesses = 16;
-  GlobalStatus status = global();
-  status.services[0].pids.clear();
-  for (int i = 0; i < kProcesses; ++i) status.services[0].pids.push_back(200 + i);
-  REQUIRE(detail::beginReport(folder.file, encode(status), true).empty());
-  for (int i = 0; i < kProcesses; ++i) {
-    if (::fork() != 0) continue;
-    const std::vector<ConnectionStatus> many(500, connection(200 + i, 1));
-    ::_exit(detail::appendReport(folder.file, detail::encode(200 + i, many)).empty() ? 0 : 1);
-  }
-  for (int i = 0; i < kProcesses; ++i) {
-    int ended = -1;
-    ::wait(&ended);
-    CHECK(ended == 0);
-  }
-  const auto report = detail::decodeConnections(detail::readReport(folder.file));
-  REQUIRE(report);
-  CHECK(report->answered.size() == kProcesses);
-  CHECK(report->connections.size() == kProcesses * 500);
 }
