@@ -16,6 +16,8 @@ namespace detail {
 
 /// Base of the library's own texts: they join with `+` to a std::string, as PHP's do with `.`
 struct JoinsWithPlus {};
+/// Base of those that have a `+` of their own for that.
+struct HasOwnPlus {};
 
 template <class T>
 concept OwnText = std::derived_from<T, JoinsWithPlus>;
@@ -23,7 +25,8 @@ concept OwnText = std::derived_from<T, JoinsWithPlus>;
 /// What may stand on the other side of the `+`.
 template <class T>
 concept JoinableText = std::same_as<T, char> || OwnText<T> ||
-    (std::convertible_to<const T&, std::string_view> && !std::same_as<T, std::nullptr_t>);
+    (std::convertible_to<const T&, std::string_view> && !std::same_as<T, std::nullptr_t> &&
+     !std::derived_from<T, HasOwnPlus>);
 
 template <class A, class B>
 concept Joins = (OwnText<A> || OwnText<B>)&&JoinableText<A>&& JoinableText<B>;
