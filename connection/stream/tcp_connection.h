@@ -271,7 +271,7 @@ class TcpConnection : public ConnectionInterface, public std::enable_shared_from
   /// Takes a socket that a listener accepted (internal); `tls`: what it speaks
   /// with the client, null for none.
   static TcpConnectionPtr accepted(EventLoop& loop, int fd, std::string remoteAddress,
-                                   std::unique_ptr<detail::TlsStream> tls = nullptr);
+                                   std::unique_ptr<detail::TlsStream> tls);
   /// Starts receiving, after the worker has set it up (internal).
   void startAccepted();
   /// Whether an accepted connection still owes a handshake: TLS or its protocol's (internal).
