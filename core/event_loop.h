@@ -114,12 +114,16 @@ class EventLoop {
   __attribute__((
       unavailable("Workerman 5 says globalEvent->onSignal(SIGALRM, fn), onReadable(fd, fn), "
                   "onWritable(fd, fn), repeat(seconds, fn) or delay(seconds, fn)"))) bool
-  add(A&&...);
+  add(A&&...) {
+    return false;
+  }
   template <class... A>
   __attribute__((
       unavailable("Workerman 5 says globalEvent->offSignal(SIGALRM), offReadable(fd), "
                   "offWritable(fd), offRepeat(id) or offDelay(id)"))) bool
-  del(A&&...);
+  del(A&&...) {
+    return false;
+  }
   /// @}
 
   /// Forgets every timer of the application.

@@ -86,6 +86,8 @@ TEST_CASE("text: a connection's own properties join, too") {
   Connection::ProtocolName protocol;
   protocol = "text";
   CHECK(protocol + "://" == "text://");
+  protocol = "\\Workerman\\Protocols\\Frame";
+  CHECK(protocol == "frame");
   static_assert(sizeof(transport) == sizeof(void*) && sizeof(protocol) == sizeof(void*));
 }
 
