@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "../core/text_view.h"
+
 namespace Workerman::Connection {
 
 namespace detail {
@@ -43,9 +45,9 @@ inline constexpr auto staticText = Text;
 /// A text property that costs one pointer while it is unset.
 ///
 /// Reads like a `std::string` that may be null (PHP's `?string`): converts to
-/// `std::string_view` and `std::string`, compares with any text and with `nullptr`.
+/// `std::string_view` and `std::string`, joins with `+`, compares with any text and with `nullptr`.
 /// Unset reads as the empty text. May hold NUL bytes. Copies are deep.
-class CompactText {
+class CompactText : public Workerman::detail::JoinsWithPlus {
  public:
   constexpr CompactText() noexcept = default;
   constexpr CompactText(std::nullptr_t) noexcept {}

@@ -1,28 +1,13 @@
 #include "context.h"
 
-#include <cxxabi.h>
-
-#include <cstdlib>
+#include <sstream>
 #include <stdexcept>
+
+#include "type_name.h"
 
 namespace Workerman::Connection {
 
 namespace detail {
-
-namespace {
-
-std::string nameOf(const std::type_info& type) {
-  // Its full name fills half a line and tells nobody more.
-  if (type == typeid(std::string)) {
-    return "std::string";
-  }
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> name(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
-  return status == 0 && name != nullptr ? name.get() : type.name();
-}
-
-}  // namespace
 
 void throwMissingContext(std::string_view key, const std::type_info& asked) {
   throw std::runtime_error("context[\"" + std::string(key) + "\"] is not set; asked for as " + nameOf(asked));
@@ -35,6 +20,38 @@ void throwOtherContextType(std::string_view key, const std::type_info& asked, co
 
 void throwOtherUserData(const std::type_info& asked, const std::type_info& stored) {
   throw std::runtime_error("userData is of type " + nameOf(stored) + "; asked for as " + nameOf(asked));
+}
+
+bool isTrue(const ContextScalar& scalar) noexcept {
+  switch (scalar.kind) {
+    case ContextScalar::Kind::Missing:
+      return false;
+    case ContextScalar::Kind::Bool:
+    case ContextScalar::Kind::Number:
+      return scalar.number.isTrue();
+    case ContextScalar::Kind::Text:
+      return !scalar.text.empty() && scalar.text != "0";
+    case ContextScalar::Kind::Other:
+      break;
+  }
+  return true;
+}
+
+std::partial_ordering compareScalars(const ContextScalar& a, const ContextScalar& b) noexcept {
+  using Kind = ContextScalar::Kind;
+  if (a.kind == Kind::Text && b.kind == Kind::Text) return a.text <=> b.text;
+  if (a.kind == Kind::Number && b.kind == Kind::Number) return ContextNumber::compare(a.number, b.number);
+  const auto hasTruth = [](Kind kind) { return kind <= Kind::Number; };
+  if ((a.kind == Kind::Bool || b.kind == Kind::Bool) && hasTruth(a.kind) && hasTruth(b.kind))
+    return isTrue(a) <=> isTrue(b);
+  return std::partial_ordering::unordered;
+}
+
+std::string joinContext(std::string_view a, std::string_view b) {
+  std::string all;
+  all.reserve(a.size() + b.size());
+  all.append(a).append(b);
+  return all;
 }
 
 }  // namespace detail
@@ -95,6 +112,16 @@ bool Context::erase(std::string_view key) {
   return true;
 }
 
+std::optional<ContextNumber> Context::numberOf(std::string_view key) const noexcept {
+  if (const detail::AnyValue* any = findAny(key)) {
+    const auto scalar = any->scalar();
+    if (scalar.kind == detail::ContextScalar::Kind::Number ||
+        scalar.kind == detail::ContextScalar::Kind::Bool)
+      return scalar.number;
+  }
+  return std::nullopt;
+}
+
 ContextValue& ContextValue::operator=(const ContextValue& other) {
   const detail::AnyValue* value = other.context_->findAny(other.key_);
   if (value == nullptr) {
@@ -105,10 +132,62 @@ ContextValue& ContextValue::operator=(const ContextValue& other) {
   return *this;
 }
 
-void ContextValue::print(std::ostream& out) const {
-  if (const detail::AnyValue* value = context_->findAny(key_)) {
-    value->print(out);
+bool ContextValue::isTrue() const {
+  const detail::AnyValue* value = context_->findAny(key_);
+  return value != nullptr && value->isTrue();
+}
+
+detail::ContextScalar ContextValue::scalar() const {
+  const detail::AnyValue* value = context_->findAny(key_);
+  return value == nullptr ? detail::ContextScalar{} : value->scalar();
+}
+
+ContextNumber ContextValue::number() const {
+  using Kind = detail::ContextScalar::Kind;
+  const auto scalar = this->scalar();
+  ContextNumber number = scalar.number;
+  if (scalar.kind == Kind::Other || (scalar.kind == Kind::Text && !ContextNumber::parse(scalar.text, number)))
+    throw std::runtime_error("context[\"" + key_ + "\"] is no number to calculate with");
+  return number;
+}
+
+std::string ContextValue::text() const {
+  using Kind = detail::ContextScalar::Kind;
+  const auto scalar = this->scalar();
+  switch (scalar.kind) {
+    case Kind::Missing:
+      return {};
+    case Kind::Bool:
+      return scalar.number.isTrue() ? "1" : "";
+    case Kind::Number:
+      return scalar.number.text();
+    case Kind::Text:
+      return std::string(scalar.text);
+    case Kind::Other:
+      break;
   }
+  std::ostringstream out;
+  context_->findAny(key_)->print(out);
+  return std::move(out).str();
+}
+
+void ContextValue::put(const ContextNumber& number) {
+  if (detail::AnyValue* value = context_->findAny(key_); value != nullptr && value->take(number)) return;
+  if (number.fits<std::int64_t>() && !number.isFloating()) {
+    context_->set(key_, number.as<std::int64_t>());
+  } else {
+    context_->set(key_, number.toDouble());
+  }
+}
+
+ContextValue& ContextValue::add(const detail::ContextScalar& other) {
+  using Kind = detail::ContextScalar::Kind;
+  if (other.kind == Kind::Text) {
+    context_->set(key_, text().append(other.text));
+  } else {
+    put(ContextNumber::calculate(number(), '+', other.number));
+  }
+  return *this;
 }
 
 }  // namespace Workerman::Connection

@@ -27,7 +27,14 @@ bool isLetter(char c) {
   return std::isalpha(static_cast<unsigned char>(c)) != 0;
 }
 
-const Protocol* findLocked(const Registry& all, std::string_view scheme) {
+/// PHP's name of a protocol's class is taken for its scheme: `Workerman\\Protocols\\Text`, of whatever
+/// namespace.
+std::string_view withoutNamespace(std::string_view name) {
+  return name.substr(name.find_last_of('\\') + 1);
+}
+
+const Protocol* findLocked(const Registry& all, std::string_view name) {
+  const std::string_view scheme = withoutNamespace(name);
   for (const auto& protocol : all.protocols) {
     if (isSameScheme(protocol->name(), scheme)) return protocol.get();
   }

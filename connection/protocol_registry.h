@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../core/text_view.h"
 #include "protocol.h"
 
 namespace Workerman::Connection::detail {
@@ -33,7 +34,7 @@ namespace Workerman::Connection {
 
 /// `$connection->protocol`: the scheme's name, empty for raw bytes. Assigning a
 /// registered name changes what is spoken from the next message on.
-class ProtocolName {
+class ProtocolName : public Workerman::detail::JoinsWithPlus {
  public:
   ProtocolName() noexcept = default;
   explicit ProtocolName(const Protocol* protocol) noexcept : protocol_(protocol) {}

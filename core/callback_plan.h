@@ -12,6 +12,7 @@
 
 #include "callable_traits.h"
 #include "message.h"
+#include "text_view.h"
 
 namespace Workerman::detail {
 
@@ -42,6 +43,12 @@ struct PassString {
   static Passed pass(std::string_view text) { return std::string(text); }
 };
 
+/// Const, so that an `auto&` takes it too.
+struct PassText {
+  using Passed = const TextView;
+  static Passed pass(std::string_view text) { return text; }
+};
+
 /// A handle of a base or derived class of the stored one; the cast needs both classes complete.
 template <class T>
 struct PassHandle {
@@ -57,6 +64,12 @@ struct PassMessage {
   using Passed = T&;
   static Passed pass(const Message& message) { return message.as<T>(); }
   static constexpr const TypeTag* wants() { return typeTag<T>(); }
+};
+
+struct PassMessageText {
+  using Passed = const TextView;
+  static Passed pass(const Message& message) { return message.as<const std::string_view>(); }
+  static constexpr const TypeTag* wants() { return textTag(); }
 };
 
 struct PassMessageString {
@@ -116,7 +129,8 @@ void runPlan(F& f, Plan<Adaptors...>, Args&... args) {
 template <class Rules, class D>
 constexpr auto adaptMessage() {
   using T = std::remove_cvref_t<D>;
-  constexpr bool text = std::is_same_v<T, std::string_view> || std::is_same_v<T, std::string>;
+  constexpr bool text =
+      std::is_same_v<T, std::string_view> || std::is_same_v<T, TextView> || std::is_same_v<T, std::string>;
   constexpr bool writes = std::is_lvalue_reference_v<D> && !std::is_const_v<std::remove_reference_t<D>>;
   if constexpr (std::is_same_v<T, Message>) {
     return PassAsIs<Message>{};
@@ -124,6 +138,8 @@ constexpr auto adaptMessage() {
     return Refused{};
   } else if constexpr (std::is_same_v<T, std::string>) {
     return PassMessageString{};
+  } else if constexpr (std::is_same_v<T, TextView>) {
+    return PassMessageText{};
   } else {
     return PassMessage<std::conditional_t<writes, T, const T>>{};
   }
@@ -135,6 +151,8 @@ constexpr auto adaptPlain() {
   using T = std::remove_cvref_t<D>;
   if constexpr (std::is_same_v<P, std::string_view> && std::is_same_v<T, std::string>) {
     return PassString{};
+  } else if constexpr (std::is_same_v<P, std::string_view> && std::is_same_v<T, TextView>) {
+    return PassText{};
   } else if constexpr (std::is_same_v<T, P>) {
     // A class (an exception) is not copied: that could slice it.
     constexpr bool copies =
@@ -187,9 +205,8 @@ constexpr auto planDeclared(TypeList<P...>, TypeList<D...>) {
 
 // ---- Generic callables ---------------------------------------------------------------------------
 
-/// The adaptor that an `auto` gets, with the two choices that the callable decides: text as std::string,
-/// and the handle as const (for `auto&`).
-template <class Rules, class H, bool first, class P, bool asString, bool constHandle>
+/// The adaptor that an `auto` gets; the callable decides whether the handle is const (for `auto&`).
+template <class Rules, class H, bool first, class P, bool constHandle>
 constexpr auto adaptAuto() {
   if constexpr (first && !std::is_void_v<typename H::Auto>) {
     using A = typename H::Auto;
@@ -199,21 +216,19 @@ constexpr auto adaptAuto() {
       return PassHandle<std::conditional_t<constHandle, const A, A>>{};
     }
   } else if constexpr (std::is_same_v<P, Message>) {
-    constexpr bool text = std::is_same_v<typename Rules::AutoMessage, const std::string_view>;
-    return std::conditional_t < text && asString, PassMessageString,
-           PassMessage < typename Rules::AutoMessage >> {};
-  } else if constexpr (asString && std::is_same_v<P, std::string_view>) {
-    return PassString{};
+    constexpr bool text = std::is_same_v<typename Rules::AutoMessage, const TextView>;
+    return std::conditional_t<text, PassMessageText, PassMessage<typename Rules::AutoMessage>>{};
+  } else if constexpr (std::is_same_v<P, std::string_view>) {
+    return PassText{};
   } else {
     return PassAsIs<P>{};
   }
 }
 
-template <class Rules, class H, std::size_t arity, bool asString, bool constHandle, class... P>
+template <class Rules, class H, std::size_t arity, bool constHandle, class... P>
 constexpr auto planAuto(TypeList<P...>) {
   return []<std::size_t... I>(std::index_sequence<I...>) {
-    return planOf(
-        adaptAuto<Rules, H, I == 0, std::tuple_element_t<I, std::tuple<P...>>, asString, constHandle>()...);
+    return planOf(adaptAuto<Rules, H, I == 0, std::tuple_element_t<I, std::tuple<P...>>, constHandle>()...);
   }
   (std::make_index_sequence<arity>{});
 }
@@ -221,18 +236,12 @@ constexpr auto planAuto(TypeList<P...>) {
 /// Tries the callable with `arity` parameters, then with fewer.
 template <class F, class Rules, class H, std::size_t arity, class List>
 constexpr auto tryAuto() {
-  using Views = decltype(planAuto<Rules, H, arity, false, false>(List{}));
-  using ConstViews = decltype(planAuto<Rules, H, arity, false, true>(List{}));
-  using Strings = decltype(planAuto<Rules, H, arity, true, false>(List{}));
-  using ConstStrings = decltype(planAuto<Rules, H, arity, true, true>(List{}));
-  if constexpr (fits<F, Views>) {
-    return Views{};
-  } else if constexpr (fits<F, ConstViews>) {
-    return ConstViews{};
-  } else if constexpr (fits<F, Strings>) {
-    return Strings{};
-  } else if constexpr (fits<F, ConstStrings>) {
-    return ConstStrings{};
+  using Mutable = decltype(planAuto<Rules, H, arity, false>(List{}));
+  using Const = decltype(planAuto<Rules, H, arity, true>(List{}));
+  if constexpr (fits<F, Mutable>) {
+    return Mutable{};
+  } else if constexpr (fits<F, Const>) {
+    return Const{};
   } else if constexpr (arity > 0) {
     return tryAuto<F, Rules, H, arity - 1, List>();
   } else {

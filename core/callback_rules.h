@@ -9,6 +9,7 @@
 
 #include "callback_plan.h"
 #include "fwd.h"
+#include "text_view.h"
 
 namespace Workerman::detail {
 
@@ -36,14 +37,15 @@ struct SlotRules {
   using Connections = C;
   using Datagrams = D;
   /// What `auto` means for a connection's data.
-  using AutoMessage = const std::string_view;
+  using AutoMessage = const TextView;
   /// Whether a connection's data may be declared as T.
   template <class T>
   static constexpr bool message = true;
 };
 
 template <class T>
-inline constexpr bool isText = std::is_same_v<T, std::string_view> || std::is_same_v<T, std::string>;
+inline constexpr bool isText =
+    std::is_same_v<T, std::string_view> || std::is_same_v<T, TextView> || std::is_same_v<T, std::string>;
 
 template <class C, class D = NoHandles>
 struct ConnectionRules : SlotRules<C, D> {

@@ -50,6 +50,48 @@ class ConnectionView {
   };
   using const_iterator = iterator;
 
+  /// The connections without their ids, in the same order.
+  class Values {
+   public:
+    class iterator {
+     public:
+      using iterator_category = std::input_iterator_tag;
+      using difference_type = std::ptrdiff_t;
+      using value_type = mapped_type;
+      using pointer = value_type*;
+      using reference = value_type&;
+
+      iterator() = default;
+      reference operator*() const noexcept { return entry_->second; }
+      pointer operator->() const noexcept { return &entry_->second; }
+      iterator& operator++() {
+        ++entry_;
+        return *this;
+      }
+      iterator operator++(int) {
+        iterator before = *this;
+        ++entry_;
+        return before;
+      }
+      friend bool operator==(const iterator&, const iterator&) noexcept = default;
+
+     private:
+      friend class Values;
+      explicit iterator(ConnectionView::iterator entry) : entry_(std::move(entry)) {}
+      ConnectionView::iterator entry_;
+    };
+
+    iterator begin() const { return iterator(ConnectionView(worker_).begin()); }
+    iterator end() const { return {}; }
+    std::size_t size() const noexcept { return ConnectionView(worker_).size(); }
+    bool empty() const noexcept { return size() == 0; }
+
+   private:
+    friend class ConnectionView;
+    explicit Values(const Worker* worker) noexcept : worker_(worker) {}
+    const Worker* worker_;
+  };
+
   /// `worker` null: all connections of the thread.
   constexpr explicit ConnectionView(const Worker* worker = nullptr) noexcept : worker_(worker) {}
   ConnectionView(const ConnectionView&) = delete;
@@ -57,6 +99,8 @@ class ConnectionView {
 
   iterator begin() const { return iterator(worker_, INT64_MIN); }
   iterator end() const { return {}; }
+  /// PHP's `foreach ($worker->connections as $connection)`: `for (auto& connection : connections.values())`.
+  Values values() const noexcept { return Values(worker_); }
   std::size_t size() const noexcept;
   bool empty() const noexcept { return size() == 0; }
   /// end() if there is none of this id.

@@ -106,6 +106,29 @@ class EventLoop {
   /// Ends onSignal() and leaves the signal ignored. False if there was none.
   bool offSignal(int signal);
 
+  /// @name The names of Workerman 4, which the manual still has in places
+  /// @{
+  static constexpr int EV_READ = 1;
+  static constexpr int EV_WRITE = 2;
+  static constexpr int EV_SIGNAL = 4;
+  static constexpr int EV_TIMER = 8;
+  static constexpr int EV_TIMER_ONCE = 16;
+  template <class... A>
+  __attribute__((
+      unavailable("Workerman 5 says globalEvent->onSignal(SIGALRM, fn), onReadable(fd, fn), "
+                  "onWritable(fd, fn), repeat(seconds, fn) or delay(seconds, fn)"))) bool
+  add(A&&...) {
+    return false;
+  }
+  template <class... A>
+  __attribute__((
+      unavailable("Workerman 5 says globalEvent->offSignal(SIGALRM), offReadable(fd), "
+                  "offWritable(fd), offRepeat(id) or offDelay(id)"))) bool
+  del(A&&...) {
+    return false;
+  }
+  /// @}
+
   /// Forgets every timer of the application.
   void deleteAllTimer();
   /// How many timers of the application are waiting.

@@ -252,7 +252,8 @@ void TlsContext::loadCertificate(SSL_CTX* context, const std::string& certificat
                                  const std::string& key) const {
   // Always set: OpenSSL would ask at the terminal.
   SSL_CTX_set_default_passwd_cb(context, onPassphrase);
-  SSL_CTX_set_default_passwd_cb_userdata(context, const_cast<std::string*>(&options_.passphrase));
+  const std::string& passphrase = options_.passphrase;
+  SSL_CTX_set_default_passwd_cb_userdata(context, const_cast<std::string*>(&passphrase));
   require(SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) == 1,
           "cannot read the certificate " + certificate);
   const std::string& keyFile = key.empty() ? certificate : key;

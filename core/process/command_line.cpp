@@ -37,6 +37,7 @@ Command parseCommand(const std::vector<std::string>& arguments) {
     command.isGraceful = command.isGraceful || word == "-g";
     command.isQuiet = command.isQuiet || word == "-q";
     command.isJson = command.isJson || word == "--json";
+    command.isVersion = command.isVersion || word == "--version";
   }
   return command;
 }

@@ -15,6 +15,7 @@ struct Command {
   bool isGraceful = false;  ///< -g
   bool isQuiet = false;     ///< -q
   bool isJson = false;      ///< --json
+  bool isVersion = false;   ///< --version, where there is no command
 };
 
 /// Finds the command among a program's arguments (the program's name first).

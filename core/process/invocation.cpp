@@ -76,7 +76,9 @@ void Invocation::run() {
     finishProcess(1);
   }
   if (command_.name.empty()) {
-    safeEcho(usage(calledAs_));
+    const auto versions = programVersions();
+    safeEcho(command_.isVersion ? "Workerman/" + versions.workerman + " " + versions.runtime + "\n"
+                                : usage(calledAs_));
     finishProcess(0);
   }
   prepareFiles();

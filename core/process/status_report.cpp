@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <uv.h>
+#include <workerman/version.h>
 
 #include <algorithm>
 #include <array>
@@ -275,7 +276,7 @@ std::string connectionsTable(const ConnectionsReport& report) {
 ProgramVersions programVersions() {
   struct utsname system {};
   ::uname(&system);
-  return {Worker::VERSION, "libuv/" + std::string(uv_version_string()) + " (C++20)",
+  return {Worker::VERSION, "C++/" WORKERMAN_CPP_VERSION " libuv/" + std::string(uv_version_string()),
           std::string(system.sysname) + "/" + system.release};
 }
 

@@ -15,7 +15,7 @@ namespace Workerman::detail {
 /// What stands in the line of versions.
 struct ProgramVersions {
   std::string workerman;         ///< "5.2.2"
-  std::string runtime;           ///< "libuv/1.44.2 (C++20)"
+  std::string runtime;           ///< "C++/0.2.0 libuv/1.44.2": the library's version, and libuv's
   std::string system;            ///< "Linux/6.1.0"
   std::string eventLoop = "uv";  ///< The name in the column `event-loop`.
 };

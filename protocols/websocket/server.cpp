@@ -18,8 +18,8 @@
 namespace Workerman::Protocols::detail {
 
 using Connection::Input;
-using Connection::SendResult;
 using Connection::Link;
+using Connection::SendResult;
 using Connection::TcpConnection;
 
 /// A session that may still be refused.
@@ -97,8 +97,8 @@ bool WebsocketServer::accept(Link& link, Http::Request& request) const {
   return open(link, mine, request);
 }
 
-/// Lets the application decide about a request that checkRequest() has passed, answers it, and says so. False:
-/// refused or closed.
+/// Lets the application decide about a request that checkRequest() has passed, answers it, and says so.
+/// False: refused or closed.
 bool WebsocketServer::open(Link& link, ServerSession& mine, Http::Request& request) const {
   if (!decide(link, mine, request) || !answer(link, mine, request.head())) return false;
   link.emit(link.connection().onWebSocketConnected, Message::of(request));
@@ -111,20 +111,19 @@ bool WebsocketServer::decide(Link& link, ServerSession& mine, Http::Request& req
   mine.isAnswering = true;
   link.emit(link.connection().onWebSocketConnect, Message::of(request));
   mine.isAnswering = false;
-  return link.isEstablished() && link.stateOf(*this) == &mine &&
-         !mine.isRefused;
+  return link.isEstablished() && link.stateOf(*this) == &mine && !mine.isRefused;
 }
 
-/// Answers a request that checkRequest() has passed. False: the link is gone.
-bool WebsocketServer::answer(Link& link, ServerSession& mine,
-                             const Http::detail::RequestHead& head) const {
+/// Answers a request that checkRequest() has passed. False: the connection is gone.
+bool WebsocketServer::answer(Link& link, ServerSession& mine, const Http::detail::RequestHead& head) const {
   try {
     const auto deflate = acceptOffer(link.connection(), head.headers);
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     const std::string_view before = expectsContinue(head) ? kContinue : std::string_view();
-    const std::string accepted = buildAccept(*head.headers.get(Http::detail::FieldName::SecWebSocketKey),
-                                           link.connection().websocketServerProtocol, connection.headers,
-                                           deflate ? deflate->answer : std::string_view());
+    const std::string accepted =
+        buildAccept(*head.headers.get(Http::detail::FieldName::SecWebSocketKey),
+                    link.connection().websocketServerProtocol, link.connection().headers,
+                    deflate ? deflate->answer : std::string_view());
     link.transmitControl(before, accepted);
     if (deflate) mine.agreeOnCompression(deflate->agreed);
   } catch (const std::invalid_argument& e) {
@@ -137,8 +136,7 @@ bool WebsocketServer::answer(Link& link, ServerSession& mine,
 }
 
 void WebsocketServer::refuse(Link& link, int status, std::string_view cause) const {
-  link.transmitControl(
-      buildRefusal(status, {{"Content-Type", "text/plain"}}, std::string(cause) + "\n"), {});
+  link.transmitControl(buildRefusal(status, {{"Content-Type", "text/plain"}}, std::string(cause) + "\n"), {});
   link.linger(true);
 }
 
@@ -168,8 +166,7 @@ bool WebsocketServer::beginClose(Link& link, int code, std::string_view reason) 
 
 bool WebsocketServer::isOpening(const Link& link) const noexcept {
   const WebsocketSession* mine = find(link);
-  return link.isEstablished() &&
-         (mine == nullptr || mine->phase() == WebsocketSession::Phase::Opening);
+  return link.isEstablished() && (mine == nullptr || mine->phase() == WebsocketSession::Phase::Opening);
 }
 
 void WebsocketServer::handshakeOverdue(Link& link) const {

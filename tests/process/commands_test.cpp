@@ -1,5 +1,7 @@
 // The commands, as a person at the terminal or a script gives them, and the daemon that they talk to.
 
+#include <workerman/version.h>
+
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -26,6 +28,13 @@ TEST_CASE("commands: those for a running service say that there is none, with a 
     CHECK(result.has("Workerman[service] not run\n"));
   }
   CHECK_FALSE(fs::exists(service.pidFile()));
+}
+
+TEST_CASE("commands: --version tells the library's version and the API's") {
+  const Program service;
+  const Result version = service({"--version"});
+  CHECK(version.status == 0);
+  CHECK(version.has("Workerman/5.2.2 C++/" WORKERMAN_CPP_VERSION " libuv/"));
 }
 
 TEST_CASE("start -d: returns when the workers have started; their output goes to stdoutFile") {

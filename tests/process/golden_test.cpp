@@ -65,7 +65,7 @@ std::string normalised(const Program& service, std::string text) {
   }
   replaceAll(text, "^start time:[-0-9: ]{19} ", "start time:DATE ");
   replaceAll(text, "load average: [0-9., ]+$", "load average: LOAD");
-  replaceSameWidth(text, "libuv/[0-9.]+ \\(C\\+\\+20\\) +", "LIBUV");
+  replaceSameWidth(text, "C\\+\\+/[0-9.]+ libuv/[0-9.]+ +", "LIBUV");
   replaceAll(text, "Linux/\\S+", "SYSTEM");
   replaceSameWidth(text, "^uv +\\S+ +" + userName() + " +", "uv          tcp         USER");
   replaceAll(text, "^[0-9]+\t", "PID\t");

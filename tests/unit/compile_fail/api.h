@@ -6,7 +6,7 @@
 #include <string_view>
 #include <tuple>
 
-#include "protocols/workerman.h"
+#include <workerman/workerman.h>
 
 using namespace Workerman;
 using namespace Workerman::Connection;

@@ -15,7 +15,7 @@ namespace {
 
 GlobalStatus global() {
   GlobalStatus status;
-  status.versions = {"5.2.2", "libuv/1.44.2 (C++20)", "Linux/6.1.0"};
+  status.versions = {"5.2.2", "C++/0.2.0 libuv/1.44.2", "Linux/6.1.0"};
   status.masterPid = 100;
   status.daemonize = true;
   status.startTime = 1'700'000'000;

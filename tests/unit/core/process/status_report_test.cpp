@@ -1,6 +1,7 @@
 #include "core/process/status_report.h"
 
 #include <doctest/doctest.h>
+#include <workerman/version.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -194,7 +195,7 @@ TEST_CASE("status report: a long address widens the connections table, a busy pr
 TEST_CASE("status report: what the process says of itself is there") {
   const detail::ProgramVersions versions = detail::programVersions();
   CHECK(versions.workerman == "5.2.2");
-  CHECK(versions.runtime.starts_with("libuv/1."));
+  CHECK(versions.runtime.starts_with("C++/" WORKERMAN_CPP_VERSION " libuv/1."));
   CHECK(versions.system.starts_with("Linux/"));
   CHECK(detail::residentMemory() > 256 * 1024);
   CHECK(detail::systemLoad()[0] >= 0);
