@@ -32,5 +32,14 @@ for header in "$@"; do
   grep -nHE "${include}(uv|llhttp|json)\.(h|hpp)|${include}openssl/" "$header"
 done | check 'a public header shows a library'
 
+# Another version would lay out differently.
+format=$(command -v clang-format-14 || command -v clang-format || echo false)
+if "$format" --version 2>/dev/null | grep -q 'version 14\.'; then
+  code core connection protocols examples tests | xargs -r "$format" --dry-run 2>&1 | grep -E ': (warning|error):' |
+    check 'not laid out by clang-format'
+else
+  echo "note: clang-format 14 is not here, so the layout was not checked"
+fi
+
 cat "$found"
 [ ! -s "$found" ]

@@ -31,6 +31,7 @@ failed=0
 # -- what is needed -----------------------------------------------------------
 need_build_tools
 need doctest-dev have_header doctest/doctest.h
+need clang-format have clang-format
 need curl have curl
 need openssl have openssl
 need python3 have python3
