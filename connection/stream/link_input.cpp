@@ -134,6 +134,8 @@ Transport::Got Link::readOnce() {
 
 void Link::opened() {
   const TcpConnectionPtr pin = self_;
+  // What was sent meanwhile leaves first. Whoever reads next finds out as well that the socket has failed.
+  if (output_.isQueued()) static_cast<void>(moveOutput());
   connection().secured();
 }
 

@@ -64,7 +64,11 @@ Transport::Read TlsTransport::read(char* to, std::size_t room) noexcept {
     stream_->feed(bytes);
     hasInput_ = true;
   }
-  if (!stream_->isOpen()) return shake();
+  if (!stream_->isOpen()) {
+    const Read shaken = shake();
+    if (!hasInput_) arrived_.reset();
+    return shaken;
+  }
   const TlsStream::Decrypted result = stream_->read(to, room);
   // Alerts and new keys leave before a callback makes anything else of the output.
   const int error = send();
@@ -73,7 +77,8 @@ Transport::Read TlsTransport::read(char* to, std::size_t room) noexcept {
   Read read{.size = result.size, .isBlocked = !unsent_.empty()};
   if (error != 0 || result.outcome == Outcome::Failed) {
     read.got = Got::Failed;
-    read.error = error != 0 ? error : kTlsError;
+    read.error = kTlsError;
+    sendError_ = error;
   } else if (result.outcome != Outcome::Done && result.outcome != Outcome::NeedsInput) {
     read.got = result.outcome == Outcome::Full ? Got::More : Got::Ended;
   }
@@ -87,7 +92,6 @@ Transport::Read TlsTransport::shake() noexcept {
   if (outcome == Outcome::Failed) return failed(kTlsError);
   if (error != 0) return failed(error);
   hasInput_ = outcome == Outcome::Done;
-  if (!hasInput_) arrived_.reset();
   return {.got = hasInput_ ? Got::Opened : Got::Bytes, .isBlocked = !unsent_.empty()};
 }
 
@@ -110,6 +114,7 @@ std::size_t TlsTransport::unread() const noexcept {
 
 std::string TlsTransport::describe(int error) const {
   if (error != kTlsError) return Transport::describe(error);
+  if (sendError_ != 0) return Transport::describe(sendError_);
   return wasPlainText_ ? "a request without TLS" : stream_->failure();
 }
 

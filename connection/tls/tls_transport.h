@@ -57,6 +57,8 @@ class TlsTransport final : public Transport {
   /// Of what was read from below, some is not decrypted yet.
   bool hasInput_ = false;
   bool wasPlainText_ = false;
+  /// What kept an answer that reading called for from being sent.
+  int sendError_ = 0;
 };
 
 }  // namespace Workerman::Connection::detail

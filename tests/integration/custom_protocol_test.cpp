@@ -313,7 +313,7 @@ TEST_CASE("custom protocol: without errorHandler a throwing decode ends its conn
   const std::string line =
       "Protocol Naughty Error package. std::out_of_range: no such thing; the connection of 127.0.0.1:";
   CHECK_MESSAGE(output.text().find(line) != std::string::npos, output.text());
-  auto another = std::make_shared<AsyncTcpConnection>(addressOf(*pair.worker, "tcp"));
+  auto another = std::make_shared<AsyncTcpConnection>(testing::addressOf(*pair.worker, "tcp"));
   another->onMessage = [&](auto, auto data) { answered += data; };
   another->connect();
   another->send("hello");
@@ -328,7 +328,7 @@ TEST_CASE("custom protocol: bad packages of many connections are one line") {
   pair.worker->onClose = [&](auto) { ++closed; };
   std::vector<AsyncTcpConnectionPtr> clients;
   for (int i = 0; i < 20; ++i) {
-    clients.push_back(std::make_shared<AsyncTcpConnection>(addressOf(*pair.worker, "tcp")));
+    clients.push_back(std::make_shared<AsyncTcpConnection>(testing::addressOf(*pair.worker, "tcp")));
     clients.back()->connect();
     clients.back()->send(i % 2 == 0 ? "negative" : "decode throws");
   }
