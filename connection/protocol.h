@@ -83,7 +83,7 @@ class Input {
   /// Messages between two looks at the clock.
   static constexpr std::uint32_t kLook = 32;
   /// Inflated bytes of one turn: half a millisecond's work.
-  static constexpr std::size_t kOutput = 256 * 1024;
+  static constexpr std::uint32_t kOutput = 256 * 1024;
   /// One message. False: it is time for a look.
   bool spend() noexcept { return --untilLook_ != 0; }
   /// How many looks there have been before this one.
@@ -94,7 +94,9 @@ class Input {
   }
   /// Bytes that a message may still grow to beyond what has come, as inflating makes of it.
   std::size_t outputLeft() const noexcept { return outputLeft_; }
-  void spendOutput(std::size_t size) noexcept { outputLeft_ -= size < outputLeft_ ? size : outputLeft_; }
+  void spendOutput(std::size_t size) noexcept {
+    outputLeft_ = size < outputLeft_ ? outputLeft_ - static_cast<std::uint32_t>(size) : 0;
+  }
   /// When the first one was.
   std::int64_t since() const noexcept { return since_; }
   /// @}
@@ -104,10 +106,10 @@ class Input {
   char* data_;
   std::size_t size_;
   std::size_t wanted_;
-  std::size_t outputLeft_ = kOutput;
-  std::int64_t since_ = 0;
+  std::int64_t since_;  // set by the first look
   std::uint32_t untilLook_ = kLook;
-  unsigned looks_ = 0;
+  std::uint32_t looks_ = 0;
+  std::uint32_t outputLeft_ = kOutput;
   bool abandoned_ = false;
 };
 

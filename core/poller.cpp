@@ -20,6 +20,8 @@ std::uint32_t toEpoll(int events) noexcept {
 }
 
 int fromEpoll(std::uint32_t events) noexcept {
+  if (events == EPOLLIN) [[likely]]
+    return PollHandle::Readable;
   return ((events & (EPOLLIN | kFailed)) ? PollHandle::Readable : 0) |
          ((events & (EPOLLOUT | kFailed)) ? PollHandle::Writable : 0) |
          ((events & (EPOLLRDHUP | kFailed)) ? PollHandle::PeerEnd : 0);

@@ -8,17 +8,18 @@ namespace Workerman::Connection::detail {
 
 /// @see Life
 enum class LifePhase : std::uint8_t {
+  // In this order, so that what is asked for each message is one comparison.
+  Renewing,     ///< onClose is told, and has asked for another connection
   Initial,      ///< not connected, or waiting to reconnect
   Connecting,   ///< on the way up to the end of the TLS handshake
   Established,  ///< bytes go both ways
+  Farewell,     ///< the protocol's good-bye is under way, and its answer awaited
   Ending,       ///< end(): what is queued leaves, then FIN; what comes is dropped
   Lingering,    ///< the same after the last word of close() or of a protocol
   AwaitingEnd,  ///< the last word is said, and the peer is the one to close first; what comes is dropped
   Closing,      ///< close(): what is queued leaves; nothing is read
-  Farewell,     ///< the protocol's good-bye is under way, and its answer awaited
   Failed,       ///< it could not be made, and onError is told of it
   Dying,        ///< onClose is told
-  Renewing,     ///< onClose is told, and has asked for another connection
   Closed,       ///< for good
 };
 
@@ -52,9 +53,7 @@ class Life {
   /// TcpConnection::STATUS_*.
   constexpr int status() const noexcept { return kStatus[static_cast<int>(phase_)]; }
   /// Input goes to the protocol and to onMessage.
-  constexpr bool takesInput() const noexcept {
-    return in(phaseBit(Phase::Established) | phaseBit(Phase::Farewell));
-  }
+  constexpr bool takesInput() const noexcept { return isBetween(Phase::Established, Phase::Farewell); }
   /// Input is read, so that its end is noticed, and dropped.
   constexpr bool dropsInput() const noexcept {
     return in(phaseBit(Phase::Ending) | phaseBit(Phase::Lingering) | phaseBit(Phase::AwaitingEnd));
@@ -64,9 +63,11 @@ class Life {
     return in(phaseBit(Phase::Initial) | phaseBit(Phase::Connecting) | phaseBit(Phase::Renewing));
   }
   /// send() takes more.
-  constexpr bool maySend() const noexcept { return is(Phase::Established) || isBeforeOpen(); }
+  constexpr bool maySend() const noexcept { return phase_ <= Phase::Established; }
   /// Nothing of the application's goes either way any more, and the socket ends when the output is gone.
   constexpr bool isOver() const noexcept { return phase_ > Phase::Established; }
+  /// There may be something that carries bytes.
+  constexpr bool isCarried() const noexcept { return isBetween(Phase::Connecting, Phase::Closing); }
   /// onClose is running.
   constexpr bool isTelling() const noexcept { return in(phaseBit(Phase::Dying) | phaseBit(Phase::Renewing)); }
   /// There is no socket, nor will there be one unless somebody asks for it.
@@ -75,27 +76,31 @@ class Life {
   }
 
  private:
+  constexpr bool isBetween(Phase first, Phase last) const noexcept {
+    const auto from = static_cast<unsigned>(first);
+    return static_cast<unsigned>(phase_) - from <= static_cast<unsigned>(last) - from;
+  }
   constexpr bool in(unsigned phases) const noexcept { return (phases >> static_cast<int>(phase_) & 1) != 0; }
 
   static constexpr unsigned kBegun = phaseBit(Phase::Dying) | phaseBit(Phase::Initial);
   static constexpr unsigned kMoves[] = {
+      /* Renewing */ phaseBit(Phase::Dying) | phaseBit(Phase::Initial) | phaseBit(Phase::Closed),
       /* Initial */ phaseBit(Phase::Connecting) | phaseBit(Phase::Dying) | phaseBit(Phase::Closed),
       /* Connecting */ phaseBit(Phase::Established) | phaseBit(Phase::Lingering) | phaseBit(Phase::Failed) |
           kBegun,
       /* Established */ phaseBit(Phase::Ending) | phaseBit(Phase::Lingering) | phaseBit(Phase::AwaitingEnd) |
           phaseBit(Phase::Closing) | phaseBit(Phase::Farewell) | phaseBit(Phase::Failed) | kBegun,
+      /* Farewell */ phaseBit(Phase::Lingering) | phaseBit(Phase::AwaitingEnd) | phaseBit(Phase::Closing) |
+          kBegun,
       /* Ending */ kBegun,
       /* Lingering */ kBegun,
       /* AwaitingEnd */ phaseBit(Phase::Lingering) | kBegun,
       /* Closing */ phaseBit(Phase::Lingering) | kBegun,
-      /* Farewell */ phaseBit(Phase::Lingering) | phaseBit(Phase::AwaitingEnd) | phaseBit(Phase::Closing) |
-          kBegun,
       /* Failed */ phaseBit(Phase::Connecting) | kBegun,
       /* Dying */ phaseBit(Phase::Renewing) | phaseBit(Phase::Closed),
-      /* Renewing */ phaseBit(Phase::Dying) | phaseBit(Phase::Initial) | phaseBit(Phase::Closed),
       /* Closed */ phaseBit(Phase::Initial) | phaseBit(Phase::Connecting),
   };
-  static constexpr std::uint8_t kStatus[] = {0, 1, 2, 4, 8, 8, 8, 8, 8, 16, 0, 16};
+  static constexpr std::uint8_t kStatus[] = {0, 0, 1, 2, 8, 4, 8, 8, 8, 8, 16, 16};
 
   Phase phase_;
 };

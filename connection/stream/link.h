@@ -58,7 +58,7 @@ class Link {
   const TcpConnectionPtr& pinned() const noexcept { return pump_->connection(); }
   /// Hands a decoded message to onMessage and counts it.
   void deliver(const Message& message) noexcept;
-  void deliverText(std::string_view text) noexcept { deliver(Message::of(text)); }
+  [[gnu::always_inline]] void deliverText(std::string_view text) noexcept { deliver(Message::of(text)); }
   /// The peer's bytes make no sense: one line in the log (one for a burst of them), and the connection ends.
   void refusePackage(std::string_view why) noexcept;
   /// Inside a catch block, of what a protocol's input() or decode() has thrown at the peer's bytes:
@@ -142,7 +142,7 @@ class Link {
   /// Begins with what is there, after takeSocket(); true: it is open, and bytes can go.
   bool openTransport();
   /// There is a transport, and it is not closed.
-  bool isUp() const noexcept { return transport_ != nullptr && life_.phase() < Life::Phase::Failed; }
+  bool isUp() const noexcept { return transport_ != nullptr && life_.isCarried(); }
   bool isSecuring() const noexcept { return life_.is(Life::Phase::Connecting) && transport_ != nullptr; }
   int descriptor() const noexcept { return isUp() ? transport_->descriptor() : -1; }
   /// Nothing without TLS, and before its handshake is done.
@@ -223,8 +223,14 @@ class Link {
 
   SendResult push(const Parts& parts);
   Output::Moved moveOutput() noexcept;
+  /// As transport_'s, without the detour where it is the socket.
+  Transport::Written writeSome(const iovec* pieces, int count) noexcept {
+    return transport_ == &socket_ ? socket_.write(pieces, count) : transport_->write(pieces, count);
+  }
+  void takeIn(char* data, std::size_t size);
   bool mayGoOn(Input& input) noexcept;
   Transport::Got readOnce();
+  void cameInstead(const Transport* from, Transport::Read read);
   std::size_t pump(char* data, std::size_t size, bool isResumed);
   void receiveQueued(bool isResumed);
   void peerEnded();

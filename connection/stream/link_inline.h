@@ -22,7 +22,7 @@ inline const TcpConnection& Link::connection() const noexcept {
   return static_cast<const TcpConnection&>(*this);
 }
 
-inline void Link::deliver(const Message& message) noexcept {
+[[gnu::always_inline]] inline void Link::deliver(const Message& message) noexcept {
   TcpConnection& mine = connection();
   ++ConnectionInterface::statistics.total_request;
   if (!mine.onMessage) return;

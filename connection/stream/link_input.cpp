@@ -51,6 +51,15 @@ void Link::onReady(void* self, int events) noexcept {
 
 void Link::receive() {
   if ((holds_ & ForOthers) != 0) return;
+  // What nearly every event is, without a detour: bytes from the socket, behind no others.
+  if (transport_ == &socket_ && received_.empty() && !life_.dropsInput()) [[likely]] {
+    char* const data = LoopIo::ofThisThread().receiveBuffer();
+    const ssize_t got = socket_.receive(data, LoopIo::kReceiveSize);
+    if (got <= 0) return cameInstead(&socket_, SocketTransport::nothing(got));
+    connection().bytesRead += got;
+    markActive();
+    return takeIn(data, static_cast<std::size_t>(got));
+  }
   const Transport* const from = transport_;
   Transport::Got got;
   do {
@@ -58,9 +67,21 @@ void Link::receive() {
   } while ((got == Transport::Got::More || got == Transport::Got::Opened) && isUp() && transport_ == from);
 }
 
+/// Gives what lies in the receive buffer to the protocol, and keeps what is left of it.
+inline void Link::takeIn(char* data, std::size_t size) {
+  const std::size_t unused = pump(data, size, false);
+  if (unused == 0) [[likely]]
+    return;
+  if (wanted_ > kLargePackage && received_.capacity() == 0) {
+    received_ = LoopIo::ofThisThread().takeLarge();
+  } else if (wanted_ > unused) {
+    received_.reserve(std::min<std::size_t>(wanted_, LoopIo::kMostReserved));
+  }
+  received_.append({data + size - unused, unused});
+}
+
 /// Reads what there is, gives it to the protocol and deals with what came instead or behind it.
 Transport::Got Link::readOnce() {
-  using Got = Transport::Got;
   auto& io = LoopIo::ofThisThread();
   const bool drops = life_.dropsInput();
   const std::size_t left = received_.size();
@@ -79,15 +100,16 @@ Transport::Got Link::readOnce() {
   }
   Transport* const from = transport_;
   const Transport::Read read = drops ? from->drop(tail, room) : from->read(tail, room);
-  if (read.isBlocked != output_.isBlocked()) [[unlikely]] {
+  if (read.isBlocked != output_.isBlocked()) {
     output_.setBlocked(read.isBlocked);
     updateWatch();
   }
   if (read.size != 0) {
     connection().bytesRead += static_cast<std::int64_t>(read.size);
     markActive();
-    if (drops) {
-    } else if (!isShared) {
+  }
+  if (read.size != 0 && !drops) {
+    if (!isShared) {
       received_.commit(read.size);
       receiveQueued(false);
     } else {
@@ -95,41 +117,32 @@ Transport::Got Link::readOnce() {
         std::memcpy(data, received_.data(), left);
         received_.clear();
       }
-      const std::size_t total = left + read.size;
-      const std::size_t unused = pump(data, total, false);
-      if (unused != 0) {
-        if (wanted_ > kLargePackage && received_.capacity() == 0) {
-          received_ = io.takeLarge();
-        } else if (wanted_ > unused) {
-          received_.reserve(std::min<std::size_t>(wanted_, LoopIo::kMostReserved));
-        }
-        received_.append({data + total - unused, unused});
-      }
+      takeIn(data, left + read.size);
     }
   }
-  if (read.got == Got::Bytes || read.got == Got::More) [[likely]]
-    return read.got;
-  if (!isUp() || transport_ != from) return Got::Bytes;
+  if (read.got != Transport::Got::Bytes && read.got != Transport::Got::More) cameInstead(from, read);
+  return read.got;
+}
+
+/// Deals with what `from` has given instead of bytes, or behind them.
+void Link::cameInstead(const Transport* from, Transport::Read read) {
+  using Got = Transport::Got;
+  if (!isUp() || transport_ != from) return;
   switch (read.got) {
+    case Got::Bytes:
+    case Got::More:
+      return;
     case Got::Opened:
-      opened();
-      break;
+      return opened();
     case Got::Ended:
       inputEnded_ = true;
       endWaits_ = isInputHeld() && !received_.empty();
-      if (endWaits_) {
-        updateWatch();
-      } else {
-        peerEnded();
-      }
-      break;
+      return endWaits_ ? updateWatch() : peerEnded();
     case Got::CutOff:
-      cutOff();
-      break;
-    default:
-      readFailed(read.error);
+      return cutOff();
+    case Got::Failed:
+      return readFailed(read.error);
   }
-  return read.got;
 }
 
 void Link::opened() {
@@ -161,9 +174,10 @@ std::size_t Link::pump(char* data, std::size_t size, bool isResumed) {
   Input input(self_, data, size, wanted_);
   pump_ = &input;
   // What is resumed may have something to go on with although no byte is left.
-  for (bool isFirst = isResumed; (isFirst || input.size() != 0) && mayReceive(input); isFirst = false) {
+  while ((input.size() != 0 || isResumed) && mayReceive(input)) {
     const Protocol* const spoken = mine.protocol.get();
     const std::size_t before = input.size();
+    isResumed = false;
     if (spoken == nullptr) {
       if (before == 0) break;
       const std::string_view all = input.view();

@@ -83,7 +83,7 @@ SendResult Link::push(const Parts& parts) {
   };
   add(corked);
   for (const auto& piece : parts.piece) add(piece);
-  const Transport::Written written = transport_->write(pieces.data(), count);
+  const Transport::Written written = writeSome(pieces.data(), count);
   if (!corked.empty()) io.clearCork();
   if (written.error != 0) {
     sendFailed();
@@ -128,7 +128,7 @@ bool Link::flushOwnCork(bool isLast) noexcept {
   Transport::Written written;
   if (isUp() && (!output_.isHeld() || isLast)) {
     const iovec piece{const_cast<char*>(corked.data()), corked.size()};
-    written = transport_->write(&piece, 1);
+    written = writeSome(&piece, 1);
     if (written.size != 0) markActive();
   }
   io.clearCork();

@@ -15,11 +15,6 @@ namespace {
 /// Of a file, in one call: it may have to come from a disk, for which all others wait.
 constexpr std::size_t kMostOfFile = 256 * 1024;
 
-Transport::Written failed() noexcept {
-  const bool isFull = errno == EAGAIN || errno == EWOULDBLOCK;
-  return {.error = isFull ? 0 : errno};
-}
-
 }  // namespace
 
 void SocketTransport::take(EventLoop& loop, int fd, Workerman::detail::PollHandle::Handler handler,
@@ -28,25 +23,21 @@ void SocketTransport::take(EventLoop& loop, int fd, Workerman::detail::PollHandl
   fd_ = fd;
 }
 
-Transport::Read SocketTransport::read(char* to, std::size_t room) noexcept {
-  const ssize_t got = recvSome(fd_, to, room);
-  if (got > 0) [[likely]]
-    return {.size = static_cast<std::size_t>(got)};
+/// What a read means that has brought no bytes.
+Transport::Read SocketTransport::nothing(ssize_t got) noexcept {
   if (got == 0) return {.got = Got::Ended};
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {};
   return {.got = Got::Failed, .error = errno};
 }
 
-int SocketTransport::takeError() noexcept {
-  return socketError(fd_);
+/// The same for a write that has failed, if it has.
+Transport::Written SocketTransport::failed() noexcept {
+  const bool isFull = errno == EAGAIN || errno == EWOULDBLOCK;
+  return {.error = isFull ? 0 : errno};
 }
 
-Transport::Written SocketTransport::write(const iovec* pieces, int count) noexcept {
-  const ssize_t sent =
-      count == 1 ? sendSome(fd_, pieces->iov_base, pieces->iov_len) : sendParts(fd_, pieces, count);
-  if (sent >= 0) [[likely]]
-    return {.size = static_cast<std::size_t>(sent)};
-  return failed();
+int SocketTransport::takeError() noexcept {
+  return socketError(fd_);
 }
 
 Transport::Written SocketTransport::writeFile(int file, std::int64_t offset, std::size_t size) noexcept {

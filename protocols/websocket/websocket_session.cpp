@@ -17,7 +17,7 @@ using Connection::TcpConnection;
 using Connection::WebsocketType;
 using Connection::detail::LoopIo;
 
-TcpConnection& WebsocketSession::connection() const noexcept {
+inline TcpConnection& WebsocketSession::connection() const noexcept {
   return link_.connection();
 }
 
@@ -62,10 +62,15 @@ inline SendResult WebsocketSession::sendFrame(std::string_view payload, Opcode o
       });
 }
 
-SendResult WebsocketSession::send(std::string_view payload, WebsocketType type) {
+[[gnu::always_inline]] inline SendResult WebsocketSession::sendNow(std::string_view payload,
+                                                                   WebsocketType type) {
   if (compression_) [[unlikely]]
     return sendCompressed(payload, type);
   return sendFrame(payload, type.isBinary() ? Opcode::Binary : Opcode::Text, false);
+}
+
+SendResult WebsocketSession::send(std::string_view payload, WebsocketType type) {
+  return sendNow(payload, type);
 }
 
 SendResult WebsocketSession::sendCompressed(std::string_view payload, WebsocketType type) {
@@ -118,7 +123,7 @@ SendResult WebsocketSession::sendText(std::string_view text) {
     sendPong(text);
     return SendResult::sent();
   }
-  return send(text, connection().websocketType);
+  return sendNow(text, connection().websocketType);
 }
 
 void WebsocketSession::sendControl(Opcode opcode, std::string_view payload) {

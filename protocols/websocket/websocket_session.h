@@ -93,6 +93,7 @@ class WebsocketSession : public Connection::ProtocolState {
   std::size_t scanned() const noexcept { return opening_ ? opening_->scanned : 0; }
 
  private:
+  Connection::SendResult sendNow(std::string_view payload, Connection::WebsocketType type);
   Connection::SendResult sendFrame(std::string_view payload, Opcode opcode, bool isCompressed);
   Connection::SendResult sendCompressed(std::string_view payload, Connection::WebsocketType type);
   Connection::SendResult sendLater(std::string_view payload, Opcode opcode);
