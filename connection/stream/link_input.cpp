@@ -200,7 +200,8 @@ void Link::resume() noexcept {
   const Workerman::detail::DispatchScope scope(*connection().eventLoop);
   try {
     receiveQueued(true);
-    if (endWaits_ && isUp() && !isInputHeld() && received_.empty()) peerEnded();
+    // Half a package that is left will never be whole.
+    if (endWaits_ && isUp() && !isInputHeld()) peerEnded();
   } catch (...) {
     handleException();
   }
