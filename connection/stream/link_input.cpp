@@ -175,8 +175,10 @@ std::size_t Link::pump(char* data, std::size_t size, bool isResumed) {
   pump_ = nullptr;
   if (LoopIo::ofThisThread().corked() == this) flushCork();
   if (input.abandoned()) return 0;
-  if ((holds_ & ForOthers) != 0) [[unlikely]]
+  if ((holds_ & ForOthers) != 0 && !waitsForTurn_) [[unlikely]] {
+    waitsForTurn_ = true;
     LoopIo::ofThisThread().takeTurnLater(*mine.eventLoop, self_);
+  }
   wanted_ = static_cast<std::uint32_t>(std::min<std::size_t>(input.wanted(), UINT32_MAX));
   return input.size();
 }
@@ -190,6 +192,7 @@ bool Link::mayGoOn(Input& input) noexcept {
 }
 
 void Link::takeTurn() noexcept {
+  waitsForTurn_ = false;
   if ((holds_ & ForOthers) == 0) return;
   holds_ &= static_cast<std::uint8_t>(~ForOthers);
   if (isUp() && holds_ == 0) resume();
