@@ -88,7 +88,9 @@ class MemoryTransport final : public Workerman::Connection::detail::Transport {
     wire_->watched = events;
     return 0;
   }
-  int takeError() noexcept override { return std::exchange(wire_->pendingError, 0); }
+  int takeError() noexcept override {
+    return wire_->fails() ? wire_->error : std::exchange(wire_->pendingError, 0);
+  }
   int descriptor() const noexcept override { return -1; }
   std::size_t unacknowledged() const noexcept override { return wire_->unacknowledged; }
   std::size_t unread() const noexcept override { return wire_->in.size(); }
@@ -120,6 +122,7 @@ class MemoryConnection final : public Workerman::Connection::TcpConnection {
     connection->protocol = protocol;
     connection->carryOver(*Workerman::Worker::getEventLoop(), std::move(transport));
     connection->holdSelf();
+    if (phase == Workerman::Connection::detail::Life::Phase::Established) connection->updateWatch();
     return connection;
   }
 
@@ -128,11 +131,18 @@ class MemoryConnection final : public Workerman::Connection::TcpConnection {
   }
   Wire& wire() noexcept { return *wire_; }
 
-  /// Tells it once of what there is to tell. False: nothing.
+  /// Tells it once of what there is to tell. False: there was nothing, or nothing came of it, as where its
+  /// share of the loop's turn is used up.
   bool step() {
+    const unsigned before = wire_->operations;
     const int events = wire_->events();
     if (events != 0) Workerman::Connection::detail::Link::onReady(&link(), events);
-    return events != 0;
+    return wire_->operations != before;
+  }
+  /// What the peer sends, told of until there is nothing more to tell.
+  void arrive(std::string_view bytes) {
+    wire_->in += bytes;
+    settle();
   }
   /// Until there is nothing more to tell.
   void settle() {
