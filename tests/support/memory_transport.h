@@ -34,6 +34,7 @@ struct Wire {
   int watched = 0;                  ///< PollHandle::Events
   bool isClosed = false;
   int pendingError = 0;     ///< as SO_ERROR
+  unsigned writes = 0;      ///< how often we have tried to send
   unsigned operations = 0;  ///< how many there have been
   unsigned failAt = 0;      ///< which of them fails, counted from 1; 0: none
   int error = ECONNRESET;   ///< with what
@@ -70,6 +71,7 @@ class MemoryTransport final : public Workerman::Connection::detail::Transport {
     return {.size = size};
   }
   Written write(const iovec* pieces, int count) noexcept override {
+    ++wire_->writes;
     if (wire_->fails()) return {.error = wire_->error};
     Written written;
     for (int i = 0; i < count && wire_->room != 0; ++i) {
