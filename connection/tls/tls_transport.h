@@ -23,7 +23,7 @@ class TlsTransport final : public Transport {
   ~TlsTransport() override;
 
   Read read(char* to, std::size_t room) noexcept override;
-  Read drop(char* to, std::size_t room) noexcept override { return below_.drop(to, room); }
+  Read drop(char* to, std::size_t room) noexcept override;
   int takeError() noexcept override { return below_.takeError(); }
   Written write(const iovec* pieces, int count) noexcept override;
   Written open() noexcept override;
