@@ -95,7 +95,7 @@ Transport::Read TlsTransport::shake() noexcept {
   const int error = send();
   if (outcome == Outcome::Failed) return failed(kTlsError);
   if (error != 0) return failed(error);
-  hasInput_ = outcome == Outcome::Done;
+  hasInput_ = wasOpened_ = outcome == Outcome::Done;
   if (!hasInput_) arrived_.reset();
   return {.got = hasInput_ ? Got::Opened : Got::Bytes, .isBlocked = !unsent_.empty()};
 }

@@ -37,7 +37,7 @@ class TlsTransport final : public Transport {
   std::size_t unacknowledged() const noexcept override { return below_.unacknowledged(); }
   std::size_t unread() const noexcept override;
   bool mayGetUnasked() const noexcept override { return stream_->awaitsTickets(); }
-  bool isUnannounced() const noexcept override { return stream_->isServer() && !stream_->isOpen(); }
+  bool isUnannounced() const noexcept override { return stream_->isServer() && !wasOpened_; }
   std::optional<SslInfo> sslInfo() const override { return stream_->info(); }
   std::string describe(int error) const override;
 
@@ -57,6 +57,8 @@ class TlsTransport final : public Transport {
   /// Of what was read from below, some is not decrypted yet.
   bool hasInput_ = false;
   bool wasPlainText_ = false;
+  /// Got::Opened has been told, which a handshake whose last bytes could not be sent does not come to.
+  bool wasOpened_ = false;
 };
 
 }  // namespace Workerman::Connection::detail
