@@ -101,6 +101,15 @@ class MemoryTransport final : public Workerman::Connection::detail::Transport {
   std::shared_ptr<Wire> wire_;
 };
 
+/// Tells a connection once of what there is to tell. False: there was nothing, or nothing came of it, as
+/// where its share of the loop's turn is used up.
+inline bool step(Wire& wire, Workerman::Connection::detail::Link& link) {
+  const unsigned before = wire.operations;
+  const int events = wire.events();
+  if (events != 0) Workerman::Connection::detail::Link::onReady(&link, events);
+  return wire.operations != before;
+}
+
 /// A connection over a MemoryTransport, on this thread's loop, as an accepted one that was set up.
 class MemoryConnection final : public Workerman::Connection::TcpConnection {
  public:
@@ -133,14 +142,8 @@ class MemoryConnection final : public Workerman::Connection::TcpConnection {
   }
   Wire& wire() noexcept { return *wire_; }
 
-  /// Tells it once of what there is to tell. False: there was nothing, or nothing came of it, as where its
-  /// share of the loop's turn is used up.
-  bool step() {
-    const unsigned before = wire_->operations;
-    const int events = wire_->events();
-    if (events != 0) Workerman::Connection::detail::Link::onReady(&link(), events);
-    return wire_->operations != before;
-  }
+  /// As testing::step().
+  bool step() { return testing::step(*wire_, link()); }
   /// What the peer sends, told of until there is nothing more to tell.
   void arrive(std::string_view bytes) {
     wire_->in += bytes;
@@ -156,16 +159,25 @@ class MemoryConnection final : public Workerman::Connection::TcpConnection {
   std::shared_ptr<Wire> wire_;
 };
 
+/// What stands at the end of one wire, for exchange().
+struct WireEnd {
+  Wire& wire;
+  Workerman::Connection::detail::Link& link;
+};
+
 /// Moves what one has sent to the other, until both are still.
-inline void exchange(MemoryConnection& a, MemoryConnection& b) {
+inline void exchange(WireEnd a, WireEnd b) {
   const auto move = [](Wire& from, Wire& to) {
     to.in += std::exchange(from.out, {});
     to.isInEnded = from.isOutEnded || from.isClosed;
   };
   do {
-    move(a.wire(), b.wire());
-    move(b.wire(), a.wire());
-  } while (static_cast<int>(a.step()) + static_cast<int>(b.step()) != 0);
+    move(a.wire, b.wire);
+    move(b.wire, a.wire);
+  } while (static_cast<int>(step(a.wire, a.link)) + static_cast<int>(step(b.wire, b.link)) != 0);
+}
+inline void exchange(MemoryConnection& a, MemoryConnection& b) {
+  exchange({a.wire(), a.link()}, {b.wire(), b.link()});
 }
 
 }  // namespace testing
