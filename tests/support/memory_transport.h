@@ -31,6 +31,7 @@ struct Wire {
   std::size_t readMost = SIZE_MAX;  ///< bytes that one read gives at the most
   std::size_t room = SIZE_MAX;      ///< bytes that can be written before there is no room
   std::size_t unacknowledged = 0;   ///< of what was written
+  bool isAcknowledged = true;       ///< what is written from now on
   int watched = 0;                  ///< PollHandle::Events
   bool isClosed = false;
   int pendingError = 0;     ///< as SO_ERROR
@@ -78,6 +79,7 @@ class MemoryTransport final : public Workerman::Connection::detail::Transport {
       const std::size_t size = std::min(pieces[i].iov_len, wire_->room);
       wire_->out.append(static_cast<const char*>(pieces[i].iov_base), size);
       written.size += size;
+      if (!wire_->isAcknowledged) wire_->unacknowledged += size;
       if (wire_->room != SIZE_MAX) wire_->room -= size;
     }
     return written;
