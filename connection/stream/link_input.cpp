@@ -50,7 +50,7 @@ void Link::onReady(void* self, int events) noexcept {
 }
 
 void Link::receive() {
-  if ((holds_ & ForOthers) != 0) return;
+  if ((holds_ & ForOthers) != 0 && life_.takesInput()) return;
   const Transport* const from = transport_;
   Transport::Got got;
   do {
@@ -116,7 +116,8 @@ Transport::Got Link::readOnce() {
       break;
     case Got::Ended:
       inputEnded_ = true;
-      endWaits_ = isInputHeld() && !received_.empty();
+      // In front of it there are bytes, or what the protocol has yet to make of bytes that it has.
+      endWaits_ = !drops && isInputHeld() && (!received_.empty() || (holds_ & ForOthers) != 0);
       if (endWaits_) {
         updateWatch();
       } else {
@@ -193,9 +194,10 @@ bool Link::mayGoOn(Input& input) noexcept {
 
 void Link::takeTurn() noexcept {
   waitsForTurn_ = false;
-  if ((holds_ & ForOthers) == 0) return;
-  holds_ &= static_cast<std::uint8_t>(~ForOthers);
-  if (isUp() && holds_ == 0) resume();
+  // Who is held otherwise as well goes on when that is over.
+  if (holds_ != ForOthers) return;
+  holds_ = 0;
+  if (isUp()) resume();
 }
 
 /// What has been held back goes on its way; then the end, if it came behind that.
