@@ -230,3 +230,19 @@ TEST_CASE("link turns: a handle is not needed for the next turn, and the loop cl
   CHECK(count == last);
   CHECK(closed == 1);
 }
+
+TEST_CASE(
+    "link turns: ended while it was paused between two turns, what comes is dropped until the peer ends") {
+  Flood flood;
+  flood.connection->settle();
+  flood.connection->pauseRecv();
+  flood.turn();
+  const int last = flood.count;
+  flood.connection->end();
+  flood.connection->arrive("more\n");
+  CHECK(flood.wire->in == "");
+  flood.wire->isInEnded = true;
+  flood.connection->settle();
+  CHECK(flood.closed == 1);
+  CHECK(flood.count == last);
+}
