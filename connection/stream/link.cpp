@@ -35,14 +35,14 @@ void Link::takeSocket(EventLoop& loop, int fd) {
   socket_.take(loop, fd, &Link::onReady, this);
   transport_ = &socket_;
   connection().eventLoop = &loop;
-  inputEnded_ = endWaits_ = false;
+  inputEnded_ = endWaits_ = waitsForTurn_ = false;
   wanted_ = 0;
 }
 
 void Link::carryOver(EventLoop& loop, std::unique_ptr<Transport> transport) {
   transport_ = transport.release();
   connection().eventLoop = &loop;
-  inputEnded_ = endWaits_ = false;
+  inputEnded_ = endWaits_ = waitsForTurn_ = false;
   wanted_ = 0;
 }
 

@@ -260,6 +260,8 @@ class Link {
   bool endWaits_ : 1 = false;
   /// It has been noticed behind more than is read while input is held back.
   bool endNoticed_ : 1 = false;
+  /// It stands in LoopIo for the next turn: once, whatever happens until then.
+  bool waitsForTurn_ : 1 = false;
   bool isHeldByLoop_ : 1 = false;
   bool isParked_ : 1 = false;
   std::uint8_t idleSweeps_ = 0;

@@ -50,7 +50,7 @@ void Link::onReady(void* self, int events) noexcept {
 }
 
 void Link::receive() {
-  if ((holds_ & ForOthers) != 0) return;
+  if ((holds_ & ForOthers) != 0 && life_.takesInput()) return;
   // What nearly every event is, without a detour: bytes from the socket, behind no others.
   if (transport_ == &socket_ && received_.empty() && !life_.dropsInput()) [[likely]] {
     char* const data = LoopIo::ofThisThread().receiveBuffer();
@@ -136,7 +136,8 @@ void Link::cameInstead(const Transport* from, Transport::Read read) {
       return opened();
     case Got::Ended:
       inputEnded_ = true;
-      endWaits_ = isInputHeld() && !received_.empty();
+      // In front of it there are bytes, or what the protocol has yet to make of bytes that it has.
+      endWaits_ = !life_.dropsInput() && isInputHeld() && (!received_.empty() || (holds_ & ForOthers) != 0);
       return endWaits_ ? updateWatch() : peerEnded();
     case Got::CutOff:
       return cutOff();
@@ -191,8 +192,10 @@ std::size_t Link::pump(char* data, std::size_t size, bool isResumed) {
   pump_ = nullptr;
   if (LoopIo::ofThisThread().corked() == this) flushCork();
   if (input.abandoned()) return 0;
-  if ((holds_ & ForOthers) != 0) [[unlikely]]
+  if ((holds_ & ForOthers) != 0 && !waitsForTurn_) [[unlikely]] {
+    waitsForTurn_ = true;
     LoopIo::ofThisThread().takeTurnLater(*mine.eventLoop, self_);
+  }
   wanted_ = static_cast<std::uint32_t>(std::min<std::size_t>(input.wanted(), UINT32_MAX));
   return input.size();
 }
@@ -206,9 +209,11 @@ bool Link::mayGoOn(Input& input) noexcept {
 }
 
 void Link::takeTurn() noexcept {
-  if ((holds_ & ForOthers) == 0) return;
-  holds_ &= static_cast<std::uint8_t>(~ForOthers);
-  if (isUp() && holds_ == 0) resume();
+  waitsForTurn_ = false;
+  // Who is held otherwise as well goes on when that is over.
+  if (holds_ != ForOthers) return;
+  holds_ = 0;
+  if (isUp()) resume();
 }
 
 /// What has been held back goes on its way; then the end, if it came behind that.
@@ -216,7 +221,8 @@ void Link::resume() noexcept {
   const Workerman::detail::DispatchScope scope(*connection().eventLoop);
   try {
     receiveQueued(true);
-    if (endWaits_ && isUp() && !isInputHeld() && received_.empty()) peerEnded();
+    // Half a package that is left will never be whole.
+    if (endWaits_ && isUp() && !isInputHeld()) peerEnded();
   } catch (...) {
     handleException();
   }

@@ -223,8 +223,11 @@ std::size_t Link::queuedBytes() const noexcept {
 
 std::int64_t Link::bytesTaken() const noexcept {
   if (!isUp()) return 0;
+  const auto& io = LoopIo::ofThisThread();
+  // What is corked counts as written, and is not even that.
+  const std::size_t corked = io.corked() == this ? io.corkedBytes().size() : 0;
   return connection().bytesWritten -
-         static_cast<std::int64_t>(transport_->unacknowledged() + transport_->waiting());
+         static_cast<std::int64_t>(corked + transport_->unacknowledged() + transport_->waiting());
 }
 
 /// What the peer has taken of earlier writes is a sign of life as well.

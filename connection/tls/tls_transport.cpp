@@ -52,11 +52,14 @@ Transport::Read TlsTransport::read(char* to, std::size_t room) noexcept {
     if (arrived_) {
       bytes = *arrived_;
     } else {
-      const Read got = below_.read(io.receiveBuffer(), TlsIo::kReceiveSize);
+      Read got = below_.read(io.receiveBuffer(), TlsIo::kReceiveSize);
       // Nobody needs to hear of those who only look whether anybody listens.
       const bool isOnlyLooking = stream_->isServer() && stream_->isFresh();
       if (got.got == Got::Ended) return {.got = isOnlyLooking ? Got::Ended : Got::CutOff};
-      if (got.size == 0) return got;
+      if (got.size == 0) {
+        got.isBlocked = !unsent_.empty();
+        return got;
+      }
       bytes = {io.receiveBuffer(), got.size};
     }
     if (stream_->isServer() && stream_->isFresh() && bytes[0] >= 'A' && bytes[0] <= 'Z')
@@ -85,13 +88,19 @@ Transport::Read TlsTransport::read(char* to, std::size_t room) noexcept {
   return read;
 }
 
+Transport::Read TlsTransport::drop(char* to, std::size_t room) noexcept {
+  Read read = below_.drop(to, room);
+  read.isBlocked = !unsent_.empty();
+  return read;
+}
+
 Transport::Read TlsTransport::shake() noexcept {
   using Outcome = TlsStream::Outcome;
   const Outcome outcome = stream_->handshake();
   const int error = send();
   if (outcome == Outcome::Failed) return failed(kTlsError);
   if (error != 0) return failed(error);
-  hasInput_ = outcome == Outcome::Done;
+  hasInput_ = wasOpened_ = outcome == Outcome::Done;
   return {.got = hasInput_ ? Got::Opened : Got::Bytes, .isBlocked = !unsent_.empty()};
 }
 

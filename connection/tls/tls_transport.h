@@ -23,7 +23,7 @@ class TlsTransport final : public Transport {
   ~TlsTransport() override;
 
   Read read(char* to, std::size_t room) noexcept override;
-  Read drop(char* to, std::size_t room) noexcept override { return below_.drop(to, room); }
+  Read drop(char* to, std::size_t room) noexcept override;
   int takeError() noexcept override { return below_.takeError(); }
   Written write(const iovec* pieces, int count) noexcept override;
   Written open() noexcept override;
@@ -37,7 +37,7 @@ class TlsTransport final : public Transport {
   std::size_t unacknowledged() const noexcept override { return below_.unacknowledged(); }
   std::size_t unread() const noexcept override;
   bool mayGetUnasked() const noexcept override { return stream_->awaitsTickets(); }
-  bool isUnannounced() const noexcept override { return stream_->isServer() && !stream_->isOpen(); }
+  bool isUnannounced() const noexcept override { return stream_->isServer() && !wasOpened_; }
   std::optional<SslInfo> sslInfo() const override { return stream_->info(); }
   std::string describe(int error) const override;
 
@@ -59,6 +59,8 @@ class TlsTransport final : public Transport {
   bool wasPlainText_ = false;
   /// What kept an answer that reading called for from being sent.
   int sendError_ = 0;
+  /// Got::Opened has been told, which a handshake whose last bytes could not be sent does not come to.
+  bool wasOpened_ = false;
 };
 
 }  // namespace Workerman::Connection::detail

@@ -31,9 +31,11 @@ struct Wire {
   std::size_t readMost = SIZE_MAX;  ///< bytes that one read gives at the most
   std::size_t room = SIZE_MAX;      ///< bytes that can be written before there is no room
   std::size_t unacknowledged = 0;   ///< of what was written
+  bool isAcknowledged = true;       ///< what is written from now on
   int watched = 0;                  ///< PollHandle::Events
   bool isClosed = false;
   int pendingError = 0;     ///< as SO_ERROR
+  unsigned writes = 0;      ///< how often we have tried to send
   unsigned operations = 0;  ///< how many there have been
   unsigned failAt = 0;      ///< which of them fails, counted from 1; 0: none
   int error = ECONNRESET;   ///< with what
@@ -70,12 +72,14 @@ class MemoryTransport final : public Workerman::Connection::detail::Transport {
     return {.size = size};
   }
   Written write(const iovec* pieces, int count) noexcept override {
+    ++wire_->writes;
     if (wire_->fails()) return {.error = wire_->error};
     Written written;
     for (int i = 0; i < count && wire_->room != 0; ++i) {
       const std::size_t size = std::min(pieces[i].iov_len, wire_->room);
       wire_->out.append(static_cast<const char*>(pieces[i].iov_base), size);
       written.size += size;
+      if (!wire_->isAcknowledged) wire_->unacknowledged += size;
       if (wire_->room != SIZE_MAX) wire_->room -= size;
     }
     return written;
@@ -88,7 +92,9 @@ class MemoryTransport final : public Workerman::Connection::detail::Transport {
     wire_->watched = events;
     return 0;
   }
-  int takeError() noexcept override { return std::exchange(wire_->pendingError, 0); }
+  int takeError() noexcept override {
+    return wire_->fails() ? wire_->error : std::exchange(wire_->pendingError, 0);
+  }
   int descriptor() const noexcept override { return -1; }
   std::size_t unacknowledged() const noexcept override { return wire_->unacknowledged; }
   std::size_t unread() const noexcept override { return wire_->in.size(); }
@@ -96,6 +102,15 @@ class MemoryTransport final : public Workerman::Connection::detail::Transport {
  private:
   std::shared_ptr<Wire> wire_;
 };
+
+/// Tells a connection once of what there is to tell. False: there was nothing, or nothing came of it, as
+/// where its share of the loop's turn is used up.
+inline bool step(Wire& wire, Workerman::Connection::detail::Link& link) {
+  const unsigned before = wire.operations;
+  const int events = wire.events();
+  if (events != 0) Workerman::Connection::detail::Link::onReady(&link, events);
+  return wire.operations != before;
+}
 
 /// A connection over a MemoryTransport, on this thread's loop, as an accepted one that was set up.
 class MemoryConnection final : public Workerman::Connection::TcpConnection {
@@ -120,6 +135,7 @@ class MemoryConnection final : public Workerman::Connection::TcpConnection {
     connection->protocol = protocol;
     connection->carryOver(*Workerman::Worker::getEventLoop(), std::move(transport));
     connection->holdSelf();
+    if (phase == Workerman::Connection::detail::Life::Phase::Established) connection->updateWatch();
     return connection;
   }
 
@@ -128,11 +144,12 @@ class MemoryConnection final : public Workerman::Connection::TcpConnection {
   }
   Wire& wire() noexcept { return *wire_; }
 
-  /// Tells it once of what there is to tell. False: nothing.
-  bool step() {
-    const int events = wire_->events();
-    if (events != 0) Workerman::Connection::detail::Link::onReady(&link(), events);
-    return events != 0;
+  /// As testing::step().
+  bool step() { return testing::step(*wire_, link()); }
+  /// What the peer sends, told of until there is nothing more to tell.
+  void arrive(std::string_view bytes) {
+    wire_->in += bytes;
+    settle();
   }
   /// Until there is nothing more to tell.
   void settle() {
@@ -144,16 +161,25 @@ class MemoryConnection final : public Workerman::Connection::TcpConnection {
   std::shared_ptr<Wire> wire_;
 };
 
+/// What stands at the end of one wire, for exchange().
+struct WireEnd {
+  Wire& wire;
+  Workerman::Connection::detail::Link& link;
+};
+
 /// Moves what one has sent to the other, until both are still.
-inline void exchange(MemoryConnection& a, MemoryConnection& b) {
+inline void exchange(WireEnd a, WireEnd b) {
   const auto move = [](Wire& from, Wire& to) {
     to.in += std::exchange(from.out, {});
     to.isInEnded = from.isOutEnded || from.isClosed;
   };
   do {
-    move(a.wire(), b.wire());
-    move(b.wire(), a.wire());
-  } while (static_cast<int>(a.step()) + static_cast<int>(b.step()) != 0);
+    move(a.wire, b.wire);
+    move(b.wire, a.wire);
+  } while (static_cast<int>(step(a.wire, a.link)) + static_cast<int>(step(b.wire, b.link)) != 0);
+}
+inline void exchange(MemoryConnection& a, MemoryConnection& b) {
+  exchange({a.wire(), a.link()}, {b.wire(), b.link()});
 }
 
 }  // namespace testing
