@@ -16,10 +16,11 @@
 namespace Workerman::detail {
 
 struct ThunkRules : SlotRules<NoHandles, NoHandles> {
-  template <bool ok>
-  static constexpr void require() {
-    static_assert(ok, "this callback takes nothing");
-  }
+  template <class Slot>
+  struct Refusal {
+    template <RefusedBy<Slot> F, class = void>
+    __attribute__((unavailable("this callback takes nothing"))) void operator=(F&&) {}
+  };
 };
 
 /// What the loop stores for timers, descriptors and signals.
