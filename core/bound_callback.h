@@ -18,8 +18,8 @@ namespace Workerman::detail {
 struct ThunkRules : SlotRules<NoHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
-    __attribute__((unavailable("this callback takes nothing"))) void operator=(F&&) {}
+    template <RefusedBy<Slot> F>
+    __attribute__((unavailable("this callback takes nothing"))) void operator=(const F&) {}
   };
 };
 

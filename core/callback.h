@@ -91,12 +91,9 @@ struct CallableBlock : CallbackBlock<Args...> {
   using Base = CallbackBlock<Args...>;
   F callable;
 
-  template <class G>
-  explicit CallableBlock(G&& g) : Base{&run, &traits}, callable(std::forward<G>(g)) {}
-
   static void run(Base& base, Args... args) {
     if constexpr (PlanT::ok) {
-      runPlan(static_cast<CallableBlock&>(base).callable, PlanT{}, args...);
+      runPlan(static_cast<CallableBlock&>(base).callable, PlanT{}, typename PlanT::Indices{}, args...);
     } else {
       throwWrongHandle(HandleKind::udp);
     }
@@ -104,7 +101,8 @@ struct CallableBlock : CallbackBlock<Args...> {
 
   template <class Handle, class First, class... Rest>
   static void runDatagram(CallbackBlock<First, Rest...>& base, const Handle& handle, Rest... rest) {
-    runPlan(static_cast<CallableBlock&>(base).callable, DatagramPlan{}, handle, rest...);
+    runPlan(static_cast<CallableBlock&>(base).callable, DatagramPlan{}, typename DatagramPlan::Indices{},
+            handle, rest...);
   }
 
   static constexpr typename DatagramEntry<Args...>::Type datagramEntry() {
@@ -294,7 +292,7 @@ class Callback<void(Args...), Rules> : public Rules::template Refusal<Callback<v
             class Own = typename detail::Storing<std::decay_t<F>, Callback<void(Args...), R>>::Block>
   static Block* make(F&& callable) {
     if (detail::isEmptyCallable(callable)) return nullptr;
-    return new Own(std::forward<F>(callable));
+    return new Own{{&Own::run, &Own::traits}, std::forward<F>(callable)};
   }
 
   Block* block_ = nullptr;

@@ -81,7 +81,7 @@ struct PassMessageString {
 template <class... Adaptors>
 struct Plan {
   static constexpr bool ok = true;
-  static constexpr std::size_t size = sizeof...(Adaptors);
+  using Indices = std::index_sequence_for<Adaptors...>;
   static constexpr const TypeTag* wants() {
     const TypeTag* tag = nullptr;
     (take<Adaptors>(tag), ...);
@@ -113,11 +113,10 @@ constexpr auto planOf(Adaptors...) {
 /// wrong, compilers tell of the error at each question.
 template <class F, class... A>
 constexpr bool takes() {
-  if constexpr (canProbe<F>) {
-    if constexpr (Takes<F, A...>)
-      return true;
-    else
-      return std::is_invocable_v<F&, A...>;
+  if constexpr (!canProbe<F>) {
+    return std::is_invocable_v<F&, A...>;
+  } else if constexpr (Takes<F, A...>) {
+    return true;
   } else {
     return std::is_invocable_v<F&, A...>;
   }
@@ -128,14 +127,16 @@ inline constexpr bool fits = false;
 template <class F, class... Adaptors>
 inline constexpr bool fits<F, Plan<Adaptors...>> = takes<F, typename Adaptors::Passed...>();
 
-/// Calls f with as many of the arguments as the plan has adaptors.
-template <class F, class... Adaptors, class... Args>
-void runPlan(F& f, Plan<Adaptors...>, Args&... args) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    [[maybe_unused]] std::tuple<Args&...> all(args...);
+/// Calls f with as many of the arguments as the plan has adaptors. Not by std::invoke where it need not be:
+/// that asks about the call several times before it makes it.
+template <class F, class... Adaptors, std::size_t... I, class... Args>
+void runPlan(F& f, Plan<Adaptors...>, std::index_sequence<I...>, Args&... args) {
+  [[maybe_unused]] std::tuple<Args&...> all(args...);
+  if constexpr (std::is_member_pointer_v<F>) {
     static_cast<void>(std::invoke(f, Adaptors::pass(std::get<I>(all))...));
+  } else {
+    static_cast<void>(f(Adaptors::pass(std::get<I>(all))...));
   }
-  (std::index_sequence_for<Adaptors...>{});
 }
 
 // ---- Declared parameters ------------------------------------------------------------------------

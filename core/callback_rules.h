@@ -41,8 +41,8 @@ concept RefusedBy = !std::is_same_v<std::remove_cvref_t<F>, Slot> && !Storing<st
 
 /// What the rules of a kind of slot have in common. Each kind adds a Refusal, an empty base of its slots: the
 /// assignment of what they do not take. An overload that is unavailable is the one form of refusal for which
-/// compilers name the user's line first; its sentence must be a literal. (The second template parameter keeps
-/// Clang from taking the slot's own assignment for an overrider.)
+/// compilers name the user's line first; its sentence must be a literal. (Its parameter differs from that of
+/// the slot's own assignment, which would hide it from Clang.)
 /// @tparam C the connections it is called with, @tparam D those of a udp:// worker
 template <class C, class D>
 struct SlotRules {
@@ -63,12 +63,12 @@ template <class C, class D = NoHandles>
 struct ConnectionRules : SlotRules<C, D> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((
         unavailable("onConnect, onClose, onBufferFull and onBufferDrain take (connection) or nothing: the "
                     "connection as auto, TcpConnectionPtr or ConnectionPtr, on an AsyncTcpConnection also "
                     "AsyncTcpConnectionPtr, on a Worker also UdpConnectionPtr, by value or const&"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
@@ -76,13 +76,13 @@ template <class C, class D = NoHandles>
 struct MessageRules : SlotRules<C, D> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "onMessage takes (connection, data) or fewer: the connection as auto, TcpConnectionPtr or "
         "ConnectionPtr, on an AsyncTcpConnection also AsyncTcpConnectionPtr, on a Worker also "
         "UdpConnectionPtr, by value or const&; data as auto, std::string_view, std::string, "
         "Http::Request& or what the protocol's decode() returns"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
@@ -90,13 +90,13 @@ template <class C, class D = NoHandles>
 struct ErrorRules : SlotRules<C, D> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "onError takes (connection, code, message) and onWebSocketClose (connection, code, reason), or "
         "fewer: the connection as auto, TcpConnectionPtr or ConnectionPtr, on an AsyncTcpConnection "
         "also AsyncTcpConnectionPtr, by value or const&; the code as int or auto; the text as auto, "
         "std::string_view or std::string"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
@@ -104,12 +104,12 @@ template <class C, class D = NoHandles>
 struct PayloadRules : SlotRules<C, D> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "onWebSocketPing and onWebSocketPong take (connection, payload) or fewer: the connection as "
         "auto, TcpConnectionPtr or ConnectionPtr, on an AsyncTcpConnection also AsyncTcpConnectionPtr, "
         "by value or const&; the payload as auto, std::string_view or std::string"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
@@ -121,12 +121,12 @@ struct HandshakeRules : SlotRules<C, D> {
   static constexpr bool message = !isText<T> && (client || !std::is_same_v<T, Protocols::Http::Response>);
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "onWebSocketConnect and onWebSocketConnected of a server take (connection, request) or fewer: "
         "the connection as auto, TcpConnectionPtr or ConnectionPtr, by value or const&; the request "
         "as auto&, Http::Request& or const Http::Request&"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
@@ -137,35 +137,35 @@ struct ClientHandshakeRules : SlotRules<C, NoHandles> {
   static constexpr bool message = std::is_same_v<T, Protocols::Http::Response>;
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "onWebSocketConnect of a client takes (connection, response) or fewer: the connection as auto, "
         "AsyncTcpConnectionPtr, TcpConnectionPtr or ConnectionPtr, by value or const&; the response as "
         "const auto&, const Http::Response& or Http::Response"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
 struct UdpConnectionRules : SlotRules<AsyncUdpHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "onConnect and onClose of an AsyncUdpConnection take (connection) or nothing: the connection as "
         "auto, AsyncUdpConnectionPtr, UdpConnectionPtr or ConnectionPtr, by value or const&"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
 struct UdpMessageRules : SlotRules<AsyncUdpHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "onMessage of an AsyncUdpConnection takes (connection, data) or fewer: the connection as auto, "
         "AsyncUdpConnectionPtr, UdpConnectionPtr or ConnectionPtr, by value or const&; data as auto, "
         "std::string_view, std::string or what the protocol's decode() returns"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
@@ -173,30 +173,30 @@ template <class C>
 struct UdpErrorRules : SlotRules<C, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((
         unavailable("onError of a datagram's connection takes (connection, code, message) or fewer: the "
                     "connection as auto, UdpConnectionPtr or ConnectionPtr, on an AsyncUdpConnection also "
                     "AsyncUdpConnectionPtr, by value or const&; the code as int or auto; the text as auto, "
                     "std::string_view or std::string"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
 struct WorkerRules : SlotRules<NoHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((
         unavailable("onWorkerStart, onWorkerStop and onWorkerReload take (Worker*) or nothing"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
 struct WorkerExitRules : SlotRules<NoHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable("onWorkerExit takes (Worker*, int status, int pid) or fewer"))) void operator=(
         F&&) {}
   };
@@ -205,15 +205,16 @@ struct WorkerExitRules : SlotRules<NoHandles, NoHandles> {
 struct MasterRules : SlotRules<NoHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
-    __attribute__((unavailable("onMasterReload and onMasterStop take no parameters"))) void operator=(F&&) {}
+    template <RefusedBy<Slot> F>
+    __attribute__((unavailable("onMasterReload and onMasterStop take no parameters"))) void operator=(
+        const F&) {}
   };
 };
 
 struct ExceptionRules : SlotRules<NoHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable("an error handler takes (const std::exception&) or nothing"))) void operator=(
         F&&) {}
   };
@@ -222,10 +223,10 @@ struct ExceptionRules : SlotRules<NoHandles, NoHandles> {
 struct NumberRules : SlotRules<NoHandles, NoHandles> {
   template <class Slot>
   struct Refusal {
-    template <RefusedBy<Slot> F, class = void>
+    template <RefusedBy<Slot> F>
     __attribute__((unavailable(
         "this callback takes nothing or one int: a timer's id, a file descriptor or a signal's number"))) void
-    operator=(F&&) {}
+    operator=(const F&) {}
   };
 };
 
