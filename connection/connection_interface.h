@@ -81,11 +81,14 @@ class ConnectionInterface {
   SendResult send(const T& value) {
     return sendValue(Message::of(const_cast<T&>(value)));
   }
-  /// Numbers, characters and null are not text: format them first.
+  /// Numbers, characters and null are not text.
   template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::nullptr_t>) SendResult
-      send(T, bool = false)
-  = delete;
+  requires(!TextLike<T> && !ProtocolValue<T>)
+      __attribute__((unavailable("send() takes text, or a value that the protocol encodes: "
+                                 "std::to_string(number) makes a text of a number"))) SendResult
+      send(const T&, bool = false) {
+    return SendResult::failed();
+  }
 
   /// Closes once everything sent has left. @see Workerman manual: tcp-connection/close
   void close() { closeAfterSending(); }
