@@ -114,6 +114,12 @@ class ConnectionInterface {
                   reason);
   }
 
+  template <class T>
+  requires(!TextLike<T> && !ProtocolValue<T> && !std::same_as<T, std::nullptr_t> &&
+           (!std::integral<T> || std::same_as<T, bool> || std::same_as<T, char>))
+      __attribute__((unavailable("close() takes text, a value that the protocol encodes, or a websocket's "
+                                 "code and reason"))) void close(const T&, bool = false) {}
+
   virtual std::string getRemoteIp() const = 0;
   virtual int getRemotePort() const = 0;
   virtual std::string getRemoteAddress() const = 0;
