@@ -198,7 +198,7 @@ struct WorkerExitRules : SlotRules<NoHandles, NoHandles> {
   struct Refusal {
     template <RefusedBy<Slot> F>
     __attribute__((unavailable("onWorkerExit takes (Worker*, int status, int pid) or fewer"))) void operator=(
-        F&&) {}
+        const F&) {}
   };
 };
 
@@ -216,7 +216,7 @@ struct ExceptionRules : SlotRules<NoHandles, NoHandles> {
   struct Refusal {
     template <RefusedBy<Slot> F>
     __attribute__((unavailable("an error handler takes (const std::exception&) or nothing"))) void operator=(
-        F&&) {}
+        const F&) {}
   };
 };
 
