@@ -81,11 +81,14 @@ class ConnectionInterface {
   SendResult send(const T& value) {
     return sendValue(Message::of(const_cast<T&>(value)));
   }
-  /// Numbers, characters and null are not text: format them first.
+  /// Numbers, characters and null are not text.
   template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::nullptr_t>) SendResult
-      send(T, bool = false)
-  = delete;
+  requires(!TextLike<T> && !ProtocolValue<T>)
+      __attribute__((unavailable("send() takes text, or a value that the protocol encodes: "
+                                 "std::to_string(number) makes a text of a number"))) SendResult
+      send(const T&, bool = false) {
+    return SendResult::failed();
+  }
 
   /// Closes once everything sent has left. @see Workerman manual: tcp-connection/close
   void close() { closeAfterSending(); }
@@ -110,6 +113,12 @@ class ConnectionInterface {
     closeWithCode(std::in_range<int>(code) ? static_cast<int>(code) : std::numeric_limits<int>::max(),
                   reason);
   }
+
+  template <class T>
+  requires(!TextLike<T> && !ProtocolValue<T> && !std::same_as<T, std::nullptr_t> &&
+           (!std::integral<T> || std::same_as<T, bool> || std::same_as<T, char>))
+      __attribute__((unavailable("close() takes text, a value that the protocol encodes, or a websocket's "
+                                 "code and reason"))) void close(const T&, bool = false) {}
 
   virtual std::string getRemoteIp() const = 0;
   virtual int getRemotePort() const = 0;

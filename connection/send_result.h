@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <ostream>
+#include <type_traits>
 
 namespace Workerman::Connection {
 
@@ -32,6 +33,13 @@ class SendResult {
   template <std::same_as<std::nullptr_t> Null>
   friend constexpr bool operator==(SendResult result, Null) noexcept {
     return result.outcome_ == Outcome::Buffered;
+  }
+
+  template <class T>
+  requires(std::is_arithmetic_v<T> && !std::same_as<T, bool>) __attribute__((
+      unavailable("send() returns true, nullptr (buffered) or false: it is no number"))) friend constexpr bool
+  operator==(SendResult, T) noexcept {
+    return false;
   }
 
   /// Prints `true`, `null` or `false`.

@@ -16,10 +16,11 @@
 namespace Workerman::detail {
 
 struct ThunkRules : SlotRules<NoHandles, NoHandles> {
-  template <bool ok>
-  static constexpr void require() {
-    static_assert(ok, "this callback takes nothing");
-  }
+  template <class Slot>
+  struct Refusal {
+    template <RefusedBy<Slot> F>
+    __attribute__((unavailable("this callback takes nothing"))) void operator=(const F&) {}
+  };
 };
 
 /// What the loop stores for timers, descriptors and signals.
@@ -28,6 +29,11 @@ using BoundCallback = Callback<void(int), NumberRules>;
 using Thunk = Callback<void(), ThunkRules>;
 /// What takes an exception that a callback let go.
 using ErrorHandler = Callback<void(const std::exception&), ExceptionRules>;
+
+/// What a slot can be made of: one of its own kind, nothing, or what it accepts.
+template <class F, class Slot>
+concept TakenBy = std::is_same_v<std::remove_cvref_t<F>, Slot> ||
+    std::is_null_pointer_v<std::remove_cvref_t<F>> || AcceptedBy<F, Slot>;
 
 template <class T>
 concept TupleLike = requires {
@@ -57,40 +63,37 @@ void callPrefix(F& fn, Tuple& args, std::index_sequence<I...>) {
   static_cast<void>(std::invoke(fn, std::get<I>(args)...));
 }
 
-/// A timer's callback with its arguments: a tuple, nothing, or nullptr.
+/// Whether a timer can be made of these: a callable, and for it a tuple, nothing or nullptr.
 template <class F, class Args>
-BoundCallback bindCallback(F&& fn, Args&& args) {
+consteval bool bindable() {
+  using Tuple = std::remove_cvref_t<Args>;
+  if constexpr (std::is_null_pointer_v<Tuple>) {
+    return TakenBy<F, BoundCallback>;
+  } else if constexpr (!TupleLike<Tuple>) {
+    return false;
+  } else if constexpr (std::tuple_size_v<Tuple> == 0) {
+    return TakenBy<F, BoundCallback>;
+  } else {
+    return longestPrefix<std::decay_t<F>, Tuple>() >= 0;
+  }
+}
+template <class F, class Args>
+concept Bindable = bindable<F, Args>();
+
+/// A timer's callback with its arguments.
+template <class F, class Args>
+requires Bindable<F, Args> BoundCallback bindCallback(F&& fn, Args&& args) {
   using Fn = std::decay_t<F>;
   using Tuple = std::remove_cvref_t<Args>;
-  static_assert(
-      !std::is_same_v<Tuple, bool>,
-      "the third argument is the callback's arguments, the fourth says whether the timer is persistent: "
-      "add(seconds, callback, {}, false)");
-  if constexpr (std::is_same_v<Tuple, bool>) {
-    return {};  // The sentence above is enough.
-  } else if constexpr (std::is_null_pointer_v<Tuple>) {
+  if constexpr (std::is_null_pointer_v<Tuple>) {
+    return BoundCallback(std::forward<F>(fn));
+  } else if constexpr (std::tuple_size_v<Tuple> == 0) {
     return BoundCallback(std::forward<F>(fn));
   } else {
-    static_assert(TupleLike<Tuple>, "a timer's arguments are a std::tuple, {} or nullptr");
-    if constexpr (TupleLike<Tuple>) {
-      if constexpr (std::tuple_size_v<Tuple> == 0) {
-        return BoundCallback(std::forward<F>(fn));
-      } else {
-        constexpr int taken = longestPrefix<Fn, Tuple>();
-        static_assert(taken >= 0,
-                      "a timer's callback takes the arguments given with it, or the first of them");
-        if constexpr (taken >= 0) {
-          return BoundCallback(
-              [fn = Fn(std::forward<F>(fn)), args = Tuple(std::forward<Args>(args))](int) mutable {
-                callPrefix(fn, args, std::make_index_sequence<static_cast<std::size_t>(taken)>{});
-              });
-        } else {
-          return {};
-        }
-      }
-    } else {
-      return {};
-    }
+    constexpr auto taken = static_cast<std::size_t>(longestPrefix<Fn, Tuple>());
+    return BoundCallback([fn = Fn(std::forward<F>(fn)), args = Tuple(std::forward<Args>(args))](int) mutable {
+      callPrefix(fn, args, std::make_index_sequence<taken>{});
+    });
   }
 }
 

@@ -12,10 +12,6 @@ namespace Workerman::detail {
 template <class... Ts>
 struct TypeList {};
 
-/// Declared for lists that begin with First only.
-template <class First, class... Rest>
-void startsWith(TypeList<First, Rest...>);
-
 /// The answer when a callable has no single parameter list: generic or overloaded.
 struct Unreadable {};
 
@@ -127,16 +123,11 @@ requires(std::is_class_v<F> && !isBindFront<F> && requires { &F::operator(); }) 
 };
 
 /// The parameters of a generic callable of which only the first is `auto`, which becomes First.
-/// Instantiates the body with it, so ask only after the first one is known to be `auto`.
+/// Instantiates the body with it, so ask once, and only after the first one is known to be `auto`.
 template <class F, class First>
-struct ParametersWithFirst {
-  using Type = Unreadable;
-};
+auto parametersWithFirst(int) -> typename FunctionParameters<decltype(&F::template operator()<First>)>::Type;
 template <class F, class First>
-requires requires {
-  &F::template operator()<First>;
-}
-struct ParametersWithFirst<F, First> : FunctionParameters<decltype(&F::template operator()<First>)> {};
+Unreadable parametersWithFirst(...);
 
 // ---- Questions to a generic callable that instantiate no body ------------------------------------
 

@@ -91,12 +91,9 @@ struct CallableBlock : CallbackBlock<Args...> {
   using Base = CallbackBlock<Args...>;
   F callable;
 
-  template <class G>
-  explicit CallableBlock(G&& g) : Base{&run, &traits}, callable(std::forward<G>(g)) {}
-
   static void run(Base& base, Args... args) {
     if constexpr (PlanT::ok) {
-      runPlan(static_cast<CallableBlock&>(base).callable, PlanT{}, args...);
+      runPlan(static_cast<CallableBlock&>(base).callable, PlanT{}, typename PlanT::Indices{}, args...);
     } else {
       throwWrongHandle(HandleKind::udp);
     }
@@ -104,7 +101,8 @@ struct CallableBlock : CallbackBlock<Args...> {
 
   template <class Handle, class First, class... Rest>
   static void runDatagram(CallbackBlock<First, Rest...>& base, const Handle& handle, Rest... rest) {
-    runPlan(static_cast<CallableBlock&>(base).callable, DatagramPlan{}, handle, rest...);
+    runPlan(static_cast<CallableBlock&>(base).callable, DatagramPlan{}, typename DatagramPlan::Indices{},
+            handle, rest...);
   }
 
   static constexpr typename DatagramEntry<Args...>::Type datagramEntry() {
@@ -150,26 +148,61 @@ class Callback;
 template <class Slot, class Rules>
 class CallbackRef;
 
+namespace detail {
+
+/// A callable is wrapped in a block of its own.
+template <class F, class Rules, class... Args>
+struct Storing<F, Callback<void(Args...), Rules>> {
+  using List = TypeList<std::remove_cvref_t<Args>...>;
+  using PlanT = decltype(makePlan<F, Rules, typename Rules::Connections>(List{}));
+  using DatagramPlan = decltype(makeDatagramPlan<F, Rules, PlanT>(List{}));
+  using Block = CallableBlock<F, PlanT, DatagramPlan, Args...>;
+  static constexpr bool ok = PlanT::ok || DatagramPlan::ok;
+};
+/// Callbacks with the same arguments share blocks whatever their rules, so that a connection takes its
+/// worker's.
+template <class R, class Rules, class... Args>
+struct Storing<Callback<void(Args...), R>, Callback<void(Args...), Rules>> {
+  static constexpr bool ok = true;
+};
+/// A CallbackRef stands for its slot, on both sides.
+template <class S, class R, class Rules, class... Args>
+struct Storing<CallbackRef<S, R>, Callback<void(Args...), Rules>>
+    : Storing<S, Callback<void(Args...), Rules>> {};
+template <class F, class R, class Rules, class... Args>
+struct Storing<F, CallbackRef<Callback<void(Args...), R>, Rules>>
+    : Storing<F, Callback<void(Args...), Rules>> {};
+
+}  // namespace detail
+
 /// A property that holds a callable, one pointer in size. Copies share the callable, and with it what its
 /// captures hold. Not thread-safe: a callback and its copies belong to one thread.
 ///
 /// Takes functions, lambdas (mutable and move-only ones too), functors, std::function, std::bind_front and
-/// other callbacks, with the slot's parameters or fewer; what they return is ignored. A wrong signature is a
-/// static_assert. Assigning nullptr, an empty std::function or a null function pointer empties it.
+/// other callbacks, with the slot's parameters or fewer; what they return is ignored. A wrong signature is
+/// refused with the sentence of its rules. Assigning nullptr, an empty std::function or a null function
+/// pointer empties it.
 ///
 /// @tparam Rules the declared types that are allowed, see callback_rules.h
 template <class... Args, class Rules>
-class Callback<void(Args...), Rules> {
+class Callback<void(Args...), Rules> : public Rules::template Refusal<Callback<void(Args...), Rules>> {
+  using Refusal = typename Rules::template Refusal<Callback>;
+
  public:
+  using Refusal::operator=;
+
   constexpr Callback() noexcept = default;
   constexpr Callback(std::nullptr_t) noexcept {}
-  Callback(const Callback& other) noexcept : block_(share(other.block_)) {}
-  Callback(Callback&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  Callback(const Callback& other) noexcept : Refusal(), block_(share(other.block_)) {}
+  Callback(Callback&& other) noexcept : Refusal(), block_(std::exchange(other.block_, nullptr)) {}
 
   /// From any callable that fits, or a callback of another kind with the same arguments, which is shared.
-  template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, Callback>) Callback(F&& callable)
-      : block_(make<Rules>(std::forward<F>(callable))) {}
+  template <detail::AcceptedBy<Callback> F>
+  Callback(F&& callable) : block_(make<Rules>(std::forward<F>(callable))) {}
+  template <detail::RefusedBy<Callback> F>
+  __attribute__((
+      unavailable("wrong parameters for a callback of this kind: assigned to the property that it "
+                  "is for, it says which ones that takes"))) Callback(F&&) {}
 
   ~Callback() {
     if (block_ != nullptr) block_->release();
@@ -188,8 +221,8 @@ class Callback<void(Args...), Rules> {
     Callback().swap(*this);
     return *this;
   }
-  template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, Callback>) Callback& operator=(F&& callable) {
+  template <detail::AcceptedBy<Callback> F>
+  Callback& operator=(F&& callable) {
     Callback(make<Rules>(std::forward<F>(callable)), Adopt{}).swap(*this);
     return *this;
   }
@@ -247,38 +280,19 @@ class Callback<void(Args...), Rules> {
     return block;
   }
 
-  // Callbacks with the same arguments share blocks whatever their rules, so that a connection takes its
-  // worker's.
-  template <class R>
-  static Block* shared(const Callback<void(Args...), R>& other) noexcept {
+  template <class R, class OtherRules>
+  static Block* make(const Callback<void(Args...), OtherRules>& other) noexcept {
     return share(other.block_);
   }
-  // A CallbackRef stands for its slot.
   template <class R, class Slot, class SlotRules>
-  static Block* makeFromRef(const CallbackRef<Slot, SlotRules>& other) {
+  static Block* make(const CallbackRef<Slot, SlotRules>& other) {
     return make<R>(other.slot());
   }
-
-  template <class R, class F>
+  template <class R, class F,
+            class Own = typename detail::Storing<std::decay_t<F>, Callback<void(Args...), R>>::Block>
   static Block* make(F&& callable) {
-    using Callable = std::decay_t<F>;
-    if constexpr (requires { shared(callable); }) {
-      return shared(callable);
-    } else if constexpr (requires { makeFromRef<R>(callable); }) {
-      return makeFromRef<R>(callable);
-    } else {
-      using List = detail::TypeList<std::remove_cvref_t<Args>...>;
-      using PlanT = decltype(detail::makePlan<Callable, R, typename R::Connections>(List{}));
-      using DatagramPlan = decltype(detail::makeDatagramPlan<Callable, R, PlanT>(List{}));
-      constexpr bool ok = PlanT::ok || DatagramPlan::ok;
-      R::template require<ok>();
-      if constexpr (ok) {
-        if (detail::isEmptyCallable(callable)) return nullptr;
-        return new detail::CallableBlock<Callable, PlanT, DatagramPlan, Args...>(std::forward<F>(callable));
-      } else {
-        return nullptr;
-      }
-    }
+    if (detail::isEmptyCallable(callable)) return nullptr;
+    return new Own{{&Own::run, &Own::traits}, std::forward<F>(callable)};
   }
 
   Block* block_ = nullptr;
@@ -288,8 +302,12 @@ class Callback<void(Args...), Rules> {
 /// onMessage is the one of its TcpConnection base. Holds a reference to that slot, so it lives and moves with
 /// its owner only.
 template <class Slot, class Rules>
-class CallbackRef {
+class CallbackRef : public Rules::template Refusal<CallbackRef<Slot, Rules>> {
+  using Refusal = typename Rules::template Refusal<CallbackRef>;
+
  public:
+  using Refusal::operator=;
+
   explicit CallbackRef(Slot& slot) noexcept : slot_(slot) {}
   CallbackRef(const CallbackRef&) = delete;
 
@@ -303,8 +321,8 @@ class CallbackRef {
     return *this;
   }
   /// As Callback's, by this class' rules.
-  template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, CallbackRef>) CallbackRef& operator=(F&& callable) {
+  template <detail::AcceptedBy<CallbackRef> F>
+  CallbackRef& operator=(F&& callable) {
     Slot(Slot::template make<Rules>(std::forward<F>(callable)), typename Slot::Adopt{}).swap(slot_);
     return *this;
   }
@@ -352,7 +370,6 @@ using PayloadCallback =
 using ExceptionCallback = Callback<void(const std::exception&), detail::ExceptionRules>;
 
 // ---- The same slots seen from an AsyncTcpConnection, constructed from its base's
-// ---------------------------
 
 using AsyncTcpConnectionCallback =
     CallbackRef<ConnectionCallback, detail::ConnectionRules<detail::AsyncTcpHandles>>;
@@ -364,7 +381,6 @@ using AsyncTcpHandshakeCallback =
 using AsyncTcpPayloadCallback = CallbackRef<PayloadCallback, detail::PayloadRules<detail::AsyncTcpHandles>>;
 
 // ---- The slots of a Worker; a connection's take a copy of them
-// ---------------------------------------------
 
 using WorkerConnectionCallback =
     Callback<void(detail::Tcp), detail::ConnectionRules<detail::TcpHandles, detail::UdpHandles>>;
@@ -384,7 +400,6 @@ using WorkerExitCallback = Callback<void(Worker*, int, int), detail::WorkerExitR
 using MasterCallback = Callback<void(), detail::MasterRules>;
 
 // ---- The slots of a UdpConnection and an AsyncUdpConnection
-// ---------------------------------------------------------------------
 
 using UdpErrorCallback = Callback<void(const Connection::UdpConnectionPtr&, int, std::string_view),
                                   detail::UdpErrorRules<detail::UdpHandles>>;
@@ -393,7 +408,6 @@ using AsyncUdpConnectionCallback = Callback<void(detail::AsyncUdp), detail::UdpC
 using AsyncUdpMessageCallback = Callback<void(detail::AsyncUdp, const Message&), detail::UdpMessageRules>;
 
 // ---- Timers and the event loop
-// ------------------------------------------------------------------------------
 
 /// Called with a timer's id, a file descriptor or a signal's number.
 using NumberCallback = Callback<void(int), detail::NumberRules>;

@@ -81,7 +81,7 @@ struct PassMessageString {
 template <class... Adaptors>
 struct Plan {
   static constexpr bool ok = true;
-  static constexpr std::size_t size = sizeof...(Adaptors);
+  using Indices = std::index_sequence_for<Adaptors...>;
   static constexpr const TypeTag* wants() {
     const TypeTag* tag = nullptr;
     (take<Adaptors>(tag), ...);
@@ -109,19 +109,34 @@ constexpr auto planOf(Adaptors...) {
   }
 }
 
+/// Whether F takes arguments of these types. Without a look at its body where that can be: in one that is
+/// wrong, compilers tell of the error at each question.
+template <class F, class... A>
+constexpr bool takes() {
+  if constexpr (!canProbe<F>) {
+    return std::is_invocable_v<F&, A...>;
+  } else if constexpr (Takes<F, A...>) {
+    return true;
+  } else {
+    return std::is_invocable_v<F&, A...>;
+  }
+}
+
 template <class F, class P>
 inline constexpr bool fits = false;
 template <class F, class... Adaptors>
-inline constexpr bool fits<F, Plan<Adaptors...>> = std::is_invocable_v<F&, typename Adaptors::Passed...>;
+inline constexpr bool fits<F, Plan<Adaptors...>> = takes<F, typename Adaptors::Passed...>();
 
-/// Calls f with as many of the arguments as the plan has adaptors.
-template <class F, class... Adaptors, class... Args>
-void runPlan(F& f, Plan<Adaptors...>, Args&... args) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    [[maybe_unused]] std::tuple<Args&...> all(args...);
+/// Calls f with as many of the arguments as the plan has adaptors. Not by std::invoke where it need not be:
+/// that asks about the call several times before it makes it.
+template <class F, class... Adaptors, std::size_t... I, class... Args>
+void runPlan(F& f, Plan<Adaptors...>, std::index_sequence<I...>, Args&... args) {
+  [[maybe_unused]] std::tuple<Args&...> all(args...);
+  if constexpr (std::is_member_pointer_v<F>) {
     static_cast<void>(std::invoke(f, Adaptors::pass(std::get<I>(all))...));
+  } else {
+    static_cast<void>(f(Adaptors::pass(std::get<I>(all))...));
   }
-  (std::index_sequence_for<Adaptors...>{});
 }
 
 // ---- Declared parameters ------------------------------------------------------------------------
@@ -249,40 +264,36 @@ constexpr auto tryAuto() {
   }
 }
 
-/// ParametersWithFirst for a handle, which is const: `auto&` becomes a reference to const.
-template <class F, class Handle>
-struct ParametersWithHandle : ParametersWithFirst<F, Handle> {};
-template <class F, class Handle>
-requires requires(typename ParametersWithFirst<F, Handle>::Type list) {
-  startsWith<Handle&>(list);
-}
-struct ParametersWithHandle<F, Handle> : ParametersWithFirst<F, const Handle> {};
+/// What `auto` becomes for a handle followed by Data: a type, or for `auto&` one that is const, as the
+/// handle.
+template <class F, class Handle, class Data>
+using AutoHandle = std::conditional_t<Takes<F, Handle, Data>, Handle, const Handle>;
 
 /// The parameters of a generic callable `(auto connection, T data)`, or Unreadable for every other shape.
 /// T decides what a connection's data must be, not what T could be converted from.
 template <class F, class Rules, class H>
 constexpr auto readSecond() {
-  using Handle = const typename H::Auto&;
+  using Handle = typename H::Auto;
   using Data = typename Rules::AutoMessage&;
-  using Read = ParametersWithHandle<F, typename H::Auto>;
   if constexpr (!canProbe<F>) {
     return Unreadable{};
-  } else if constexpr (std::is_invocable_v<const F&, Handle, Data>) {
-    if constexpr (!Takes<F, Handle, Nothing> && Takes<F, const Nothing&, Data>) {
-      return typename Read::Type{};
+  } else if constexpr (Takes<F, const Handle&, Data>) {
+    if constexpr (!Takes<F, const Handle&, Nothing> && Takes<F, const Nothing&, Data>) {
+      return decltype(parametersWithFirst<F, AutoHandle<F, Handle, Data>>(0)){};
     } else {
       return Unreadable{};
     }
-  } else if constexpr (std::is_invocable_v<F&, Handle, Data>) {
+  } else if constexpr (std::is_invocable_v<F&, const Handle&, Data>) {
     return Unreadable{};  // a mutable lambda: the probe works on const ones only, so it gets text
-  } else if constexpr (std::is_invocable_v<const F&, Handle, Anything>) {
+  } else if constexpr (Takes<F, const Handle&, Anything>) {
     if constexpr (Takes<F, const Nothing&, Anything>) {
-      return typename Read::Type{};
+      return decltype(parametersWithFirst<F, AutoHandle<F, Handle, Anything>>(0)){};
     } else {
       return Unreadable{};
     }
-  } else if constexpr (std::is_invocable_v<F&, Handle, Anything>) {
-    return typename Read::Type{};
+  } else if constexpr (std::is_invocable_v<F&, const Handle&, Anything>) {
+    constexpr bool rvalue = std::is_invocable_v<F&, Handle, Anything>;
+    return decltype(parametersWithFirst<F, std::conditional_t<rvalue, Handle, const Handle>>(0)){};
   } else {
     return Unreadable{};
   }
@@ -316,8 +327,9 @@ constexpr auto makePlan(TypeList<P...> list) {
 /// Whether F, generic and served by the plan, names a base of the handle rather than `auto`.
 template <class F, class First, class... Rest>
 constexpr bool namesItsHandle(Plan<First, Rest...>) {
-  if constexpr (!canProbe<F> ||
-                !std::is_invocable_v<const F&, typename First::Passed, typename Rest::Passed...>) {
+  if constexpr (!canProbe<F>) {
+    return false;
+  } else if constexpr (!Takes<F, typename First::Passed, typename Rest::Passed...>) {
     return false;
   } else {
     // Const lvalues, as the handle is: an `auto&` takes these too.

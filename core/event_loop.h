@@ -56,6 +56,7 @@ class EventLoop {
   /// takes an int gets the timer's id. Returns the id, positive and not used
   /// again. Infinite seconds never end. Throws std::invalid_argument for NaN and below 0.
   template <class F, class Args = std::tuple<>>
+  requires detail::Bindable<F, Args>
   int delay(double seconds, F&& fn, Args&& args = {}) {
     return addTimer(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), false);
   }
@@ -63,6 +64,7 @@ class EventLoop {
   /// As delay(), but again and again; with 0, once in every iteration. A run
   /// that comes late does not shift the later ones; missed ones are left out.
   template <class F, class Args = std::tuple<>>
+  requires detail::Bindable<F, Args>
   int repeat(double seconds, F&& fn, Args&& args = {}) {
     return addTimer(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), true);
   }
@@ -81,7 +83,7 @@ class EventLoop {
   /// taken for it. An error that reading does not clear is told once, not for
   /// ever.
   /// Throws std::runtime_error for what cannot be watched (a regular file).
-  template <class F>
+  template <detail::TakenBy<detail::BoundCallback> F>
   void onReadable(int fd, F&& fn) {
     watchReadable(fd, detail::BoundCallback(std::forward<F>(fn)));
   }
@@ -89,7 +91,7 @@ class EventLoop {
   bool offReadable(int fd);
 
   /// As onReadable(), for writing.
-  template <class F>
+  template <detail::TakenBy<detail::BoundCallback> F>
   void onWritable(int fd, F&& fn) {
     watchWritable(fd, detail::BoundCallback(std::forward<F>(fn)));
   }
@@ -99,7 +101,7 @@ class EventLoop {
   /// Calls `fn` (which may take the signal as an int) on the loop after the
   /// signal arrived; replaces an earlier one. Does not keep the loop running.
   /// Throws std::runtime_error for a signal that cannot be caught.
-  template <class F>
+  template <detail::TakenBy<detail::BoundCallback> F>
   void onSignal(int signal, F&& fn) {
     watchSignal(signal, detail::BoundCallback(std::forward<F>(fn)));
   }
@@ -143,10 +145,43 @@ class EventLoop {
 
   /// What takes the exceptions of callbacks; something thrown that is no
   /// std::exception arrives wrapped. nullptr: they are logged to stderr.
-  template <class F>
+  template <detail::TakenBy<detail::ErrorHandler> F>
   void setErrorHandler(F&& handler) {
     assignErrorHandler(detail::ErrorHandler(std::forward<F>(handler)));
   }
+
+  /// @name What they do not take
+  /// @{
+  template <class F, class Args = std::tuple<>>
+  requires(!detail::Bindable<F, Args>) __attribute__((unavailable(
+      "a timer takes (seconds, callback, arguments): a timer's arguments are a std::tuple, {} or "
+      "nullptr; the callback takes them or the first of them, and where there are none, nothing or "
+      "the timer's id as an int"))) int delay(double, F&&, Args&& = {}) {
+    return 0;
+  }
+  template <class F, class Args = std::tuple<>>
+  requires(!detail::Bindable<F, Args>) __attribute__((unavailable(
+      "a timer takes (seconds, callback, arguments): a timer's arguments are a std::tuple, {} or "
+      "nullptr; the callback takes them or the first of them, and where there are none, nothing or "
+      "the timer's id as an int"))) int repeat(double, F&&, Args&& = {}) {
+    return 0;
+  }
+  template <class F>
+  requires(!detail::TakenBy<F, detail::BoundCallback>)
+      __attribute__((unavailable("the callback of onReadable(descriptor, callback) takes nothing or the "
+                                 "descriptor as an int"))) void onReadable(int, F&&) {}
+  template <class F>
+  requires(!detail::TakenBy<F, detail::BoundCallback>)
+      __attribute__((unavailable("the callback of onWritable(descriptor, callback) takes nothing or the "
+                                 "descriptor as an int"))) void onWritable(int, F&&) {}
+  template <class F>
+  requires(!detail::TakenBy<F, detail::BoundCallback>)
+      __attribute__((unavailable("the callback of onSignal(signal, callback) takes nothing or the signal's "
+                                 "number as an int"))) void onSignal(int, F&&) {}
+  template <class F>
+  requires(!detail::TakenBy<F, detail::ErrorHandler>) __attribute__((
+      unavailable("an error handler takes (const std::exception&) or nothing"))) void setErrorHandler(F&&) {}
+  /// @}
 
   /// The libuv loop underneath.
   uv_loop_t* uvLoop() const { return loop_; }

@@ -30,21 +30,50 @@ class Timer {
   /// starts with the loop. Infinite seconds never end. Throws
   /// std::invalid_argument for NaN and below 0, std::runtime_error without a Worker.
   template <class F, class Args = std::tuple<>>
+  requires detail::Bindable<F, Args>
   static int add(double seconds, F&& fn, Args&& args = {}, bool persistent = true) {
     return addTask(seconds, detail::bindCallback(std::forward<F>(fn), std::forward<Args>(args)), persistent);
   }
 
   /// As add(), once.
   template <class F, class Args = std::tuple<>>
+  requires detail::Bindable<F, Args>
   static int delay(double seconds, F&& fn, Args&& args = {}) {
     return add(seconds, std::forward<F>(fn), std::forward<Args>(args), false);
   }
 
   /// As add(), again and again.
   template <class F, class Args = std::tuple<>>
+  requires detail::Bindable<F, Args>
   static int repeat(double seconds, F&& fn, Args&& args = {}) {
     return add(seconds, std::forward<F>(fn), std::forward<Args>(args), true);
   }
+
+  /// @name What they do not take
+  /// @{
+  template <class F, class Args = std::tuple<>>
+  requires(!detail::Bindable<F, Args>) __attribute__((unavailable(
+      "a timer takes (seconds, callback, arguments, persistent): a timer's arguments are a "
+      "std::tuple, {} or nullptr, the fourth says whether the timer is persistent; the callback "
+      "takes them or the first of them, and where there are none, nothing or the timer's id as an "
+      "int"))) static int add(double, F&&, Args&& = {}, bool = true) {
+    return 0;
+  }
+  template <class F, class Args = std::tuple<>>
+  requires(!detail::Bindable<F, Args>) __attribute__((unavailable(
+      "a timer takes (seconds, callback, arguments): a timer's arguments are a std::tuple, {} or "
+      "nullptr; the callback takes them or the first of them, and where there are none, nothing or "
+      "the timer's id as an int"))) static int delay(double, F&&, Args&& = {}) {
+    return 0;
+  }
+  template <class F, class Args = std::tuple<>>
+  requires(!detail::Bindable<F, Args>) __attribute__((unavailable(
+      "a timer takes (seconds, callback, arguments): a timer's arguments are a std::tuple, {} or "
+      "nullptr; the callback takes them or the first of them, and where there are none, nothing or "
+      "the timer's id as an int"))) static int repeat(double, F&&, Args&& = {}) {
+    return 0;
+  }
+  /// @}
 
   /// Forgets a timer, also from inside its own callback. False if there is
   /// none of this id (any more).

@@ -25,15 +25,13 @@ namespace Workerman::Protocols {
 ///
 /// @throws std::invalid_argument if the name is no scheme or is taken.
 /// @see Workerman manual: protocols/how-protocols
-template <class P>
+template <ProtocolInterface P>
 void add(std::string_view scheme) {
-  static_assert(
-      ProtocolInterface<P>,
-      "a protocol class has static input(std::string_view[, connection]), which returns an integer, "
-      "and static decode(std::string_view[, connection])");
-  if constexpr (ProtocolInterface<P>) {
-    Connection::detail::addProtocol(std::make_unique<detail::StaticProtocol<P>>(std::string(scheme)));
-  }
+  Connection::detail::addProtocol(std::make_unique<detail::StaticProtocol<P>>(std::string(scheme)));
 }
+template <class P>
+requires(!ProtocolInterface<P>) __attribute__((unavailable(
+    "a protocol class has static input(std::string_view[, connection]), which returns an integer, "
+    "and static decode(std::string_view[, connection])"))) void add(std::string_view) {}
 
 }  // namespace Workerman::Protocols

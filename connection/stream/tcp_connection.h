@@ -178,6 +178,8 @@ class TcpConnection : public ConnectionInterface,
     if (life_.maySend()) sendText(static_cast<std::string_view>(text), raw);
     end();
   }
+  template <class T>
+  requires(!TextLike<T>) __attribute__((unavailable("end() takes text"))) void end(const T&, bool = false) {}
 
   /// The file descriptor, -1 if there is none.
   int getSocket() const noexcept { return descriptor(); }
