@@ -133,6 +133,7 @@ class AsyncTcpConnection final : public TcpConnection, private detail::Connector
   void secured() override;
   void handshakeFailed(std::string_view cause) override;
   bool isStillConnecting() const noexcept override { return !isReady_; }
+  Side side() const noexcept override { return Side::Client; }
   std::string targetAddress() const override;
 
   void prepareTls();

@@ -147,6 +147,8 @@ std::string Link::changeProtocol(const Protocol* next) {
   const TypeTag* const wanted = connection().onMessage.wants();
   const TypeTag* const given = next != nullptr ? next->messageType() : textTag();
   if (wanted != nullptr && wanted != given) return describeMismatch(*wanted, *given);
+  const char* const refusal = next != nullptr ? next->refusal(connection().side()) : nullptr;
+  if (refusal != nullptr) return next->name() + ":// " + refusal;
   setState(nullptr);
   wanted_ = 0;
   if (pump_ != nullptr) pump_->want(0);

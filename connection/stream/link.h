@@ -116,7 +116,7 @@ class Link {
   void setState(std::unique_ptr<ProtocolState> state);
   /// From the next package on `next` is spoken (null: raw bytes), by a connection that is up. What the former
   /// protocol kept is gone. Gives what is wrong with it, and changes nothing then: onMessage declares a type
-  /// that `next` does not give.
+  /// that `next` does not give, or this side does not speak it.
   [[nodiscard]] std::string changeProtocol(const Protocol* next);
   /// The client's handshake is done: its connection time limit is over.
   void protocolReady();

@@ -255,10 +255,11 @@ void Link::noticeEnd() {
   if (const int error = transport_->takeError(); error != 0) return readFailed(error);
   endNoticed_ = transport_->unread() > kSharedLeftOver;
   const Transport* const from = transport_;
-  while (!endNoticed_ && !inputEnded_ && isUp() && transport_ == from) {
-    if (readOnce() == Transport::Got::Bytes && transport_ == from && isUp()) {
-      endNoticed_ = received_.size() > kSharedLeftOver;
-    }
+  constexpr int kMostReads = 8;
+  for (int reads = 0; !endNoticed_ && !inputEnded_ && isUp() && transport_ == from; ++reads) {
+    readOnce();
+    // More than a little, or an end that does not come.
+    endNoticed_ = received_.size() > kSharedLeftOver || reads == kMostReads;
   }
   updateWatch();
 }

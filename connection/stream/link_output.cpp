@@ -95,7 +95,7 @@ SendResult Link::push(const Parts& parts) {
     bytesWritten += static_cast<std::int64_t>(parts.total);
     return SendResult::sent();
   }
-  output_.setBlocked(written.isBlocked);
+  output_.tookBytes(written.isBlocked);
   std::size_t skip = 0;
   if (written.size < corked.size()) {
     bytesWritten -= static_cast<std::int64_t>(corked.size() - written.size);
@@ -135,7 +135,7 @@ bool Link::flushOwnCork(bool isLast) noexcept {
   if (written.size == corked.size() && !written.isBlocked) return true;
   connection().bytesWritten -= static_cast<std::int64_t>(corked.size() - written.size);
   if (written.error != 0) return false;
-  if (written.isBlocked) output_.setBlocked(true);
+  if (written.isBlocked) output_.tookBytes(true);
   try {
     output_.append(corked.substr(written.size));
   } catch (...) {
@@ -188,7 +188,8 @@ void Link::allWritten() {
   updateWatch();
   if (isSecuring()) return;
   if (const Protocol* const spoken = connection().protocol.get()) spoken->onDrained(*this);
-  emit(connection().onBufferDrain);
+  // A word of the transport's own that had to wait was nobody's buffer.
+  if (output_.takeDrained()) emit(connection().onBufferDrain);
   if (!isUp() || output_.isQueued()) return;
   // Bytes that onBufferDrain corked go first.
   if (!flushOwnCork() || output_.isQueued()) return;

@@ -9,19 +9,21 @@ namespace Workerman::Connection::detail {
 void Output::append(std::string_view bytes) {
   if (bytes.empty()) return;
   tail().append(bytes);
+  drainIsNews_ = true;
   if (!sources_) set(Bytes, true);
 }
 
 void Output::append(std::unique_ptr<OutputSource> source) {
   if (!sources_) sources_ = std::make_unique<std::deque<Entry>>();
   sources_->push_back({std::move(source), {}});
+  drainIsNews_ = true;
   set(Sources, true);
 }
 
 void Output::clear() noexcept {
   queue_.clear();
   sources_.reset();
-  sourceWaits_ = false;
+  sourceWaits_ = drainIsNews_ = false;
   set(Bytes, false);
   set(Sources, false);
 }

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "byte_queue.h"
 #include "output_source.h"
@@ -43,8 +44,16 @@ class Output {
   };
   /// Moves on what the transport has room for.
   Moved move(Transport& transport) noexcept;
-  /// Whether bytes wait inside the transport.
+  /// Whether bytes wait inside the transport, be they its own (an alert).
   void setBlocked(bool isBlocked) noexcept { set(Blocked, isBlocked); }
+  /// The transport has taken bytes of the application's; whether some wait inside it.
+  void tookBytes(bool isBlocked) noexcept {
+    setBlocked(isBlocked);
+    if (isBlocked) drainIsNews_ = true;
+  }
+  /// Once nothing is queued any more: whether there has been anything of the application's, since the last
+  /// call.
+  bool takeDrained() noexcept { return std::exchange(drainIsNews_, false); }
   /// A source that had nothing to give has something.
   void wakeSource() noexcept { sourceWaits_ = false; }
 
@@ -80,6 +89,7 @@ class Output {
   std::uint8_t why_ = 0;
   bool sourceWaits_ = false;
   bool owesEnd_ = false;
+  bool drainIsNews_ = false;
 };
 
 }  // namespace Workerman::Connection::detail

@@ -218,6 +218,8 @@ class TcpConnection : public ConnectionInterface,
   virtual bool startsAnew() { return false; }
   /// Its onClose has run, and nothing has begun since.
   virtual bool isCloseTold() const noexcept { return false; }
+  /// Which side of its protocol it speaks.
+  virtual Side side() const noexcept { return Side::Server; }
   /// What getRemoteAddress() says while there is no peer.
   virtual std::string targetAddress() const { return {}; }
   /// @}

@@ -152,8 +152,8 @@ class FrameReader {
 };
 
 /// The fast path: a whole unfragmented text or binary frame of up to 65,535 bytes, and nothing pending.
-inline bool FrameReader::nextWhole(char* data, std::size_t size, std::size_t maxPackageSize,
-                                   Step& step) noexcept {
+[[gnu::always_inline]] inline bool FrameReader::nextWhole(char* data, std::size_t size,
+                                                          std::size_t maxPackageSize, Step& step) noexcept {
   if (phase_ != Phase::Idle || progress_ != 0 || size < 2) return false;
   const auto byte = [data](std::size_t i) { return static_cast<std::uint8_t>(data[i]); };
   const bool text = byte(0) == 0x81;

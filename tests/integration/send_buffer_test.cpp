@@ -253,7 +253,8 @@ TEST_CASE("back pressure: 64 MiB through a slow reader arrive intact") {
 
 TEST_CASE("send: values and numbers") {
   Wire wire;
-  static_assert(!canSend<int> && !canSend<char> && !canSend<std::nullptr_t> && !canSend<bool>);
+  // What cannot be sent is in the compile-fail list: it is refused with a sentence, which a concept does not
+  // hear.
   static_assert(canSend<const char*> && canSend<std::string>);
   struct Unknown {};
   CHECK_THROWS_AS(wire.client->send(Unknown{}), std::invalid_argument);

@@ -290,6 +290,15 @@ TEST_CASE(
   CHECK(value == 42);
 }
 
+TEST_CASE("link input: a protocol of the other side is refused, and nothing changes") {
+  LoopFixture loop;
+  Scene scene("text");
+  const std::string why = scene.connection->link().changeProtocol(detail::requireProtocol("ws"));
+  CHECK_MESSAGE(why.starts_with("ws:// "), why);
+  CHECK_MESSAGE(why.find("websocket://") != std::string::npos, why);
+  CHECK(scene.connection->protocol == "text");
+}
+
 TEST_CASE(
     "link input: a protocol that was assigned and does not fit ends that connection alone, and says so") {
   LoopFixture loop;

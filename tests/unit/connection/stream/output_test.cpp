@@ -151,6 +151,25 @@ TEST_CASE("output: held bytes wait, and go with what is put to them") {
   CHECK(scene.wire->out == "answer and good-bye");
 }
 
+TEST_CASE("output: that all is gone is news once, and only if something of the application's had to wait") {
+  Scene scene;
+  scene.output.setBlocked(true);  // an alert
+  scene.output.setBlocked(false);
+  CHECK_FALSE(scene.output.takeDrained());
+  scene.output.append("bytes");
+  CHECK(scene.move().error == 0);
+  CHECK(scene.output.takeDrained());
+  CHECK_FALSE(scene.output.takeDrained());
+  scene.output.tookBytes(false);
+  CHECK_FALSE(scene.output.takeDrained());
+  scene.output.tookBytes(true);
+  scene.output.setBlocked(false);
+  CHECK(scene.output.takeDrained());
+  scene.output.append(pieces({"one"}));
+  CHECK(scene.move().error == 0);
+  CHECK(scene.output.takeDrained());
+}
+
 TEST_CASE("output: for another socket bytes stay or go") {
   Scene scene;
   scene.output.append("bytes");
