@@ -90,7 +90,8 @@ class WorkerDatagram final : public UdpConnection {
 
   SendResult transmit(std::string_view head, std::string_view body, std::string_view tail) override {
     const int fd = getSocket();
-    if (fd >= 0) return sendDatagram(fd, &peer_, head, body, tail, local_) ? SendResult::sent() : sendFailed();
+    if (fd >= 0)
+      return sendDatagram(fd, &peer_, head, body, tail, local_) ? SendResult::sent() : sendFailed();
     ++statistics.send_fail;
     return SendResult::failed();
   }

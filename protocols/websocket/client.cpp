@@ -94,10 +94,9 @@ void WebsocketClient::receive(Link& link, Input& input) const {
   mine.receive(input);
 }
 
-/// Reads the head that counts off the input, past interim answers; null: it is not there yet, or the connection
-/// is lost.
-std::optional<Http::detail::ResponseHead> WebsocketClient::readAnswer(Link& link,
-                                                                      WebsocketSession& mine,
+/// Reads the head that counts off the input, past interim answers; null: it is not there yet, or the
+/// connection is lost.
+std::optional<Http::detail::ResponseHead> WebsocketClient::readAnswer(Link& link, WebsocketSession& mine,
                                                                       Input& input) const {
   const auto bad = [&link](std::string_view cause) {
     link.lost("bad websocket handshake: " + std::string(cause));
@@ -142,8 +141,7 @@ bool WebsocketClient::upgrade(Link& link, WebsocketSession& mine, Input& input) 
   if (find(link) != &mine) return false;  // sending what waited has found the socket dead
   if (response) link.emit(link.connection().onWebSocketConnect, Message::of(*response));
   // Differs from Workerman: who was told of a full buffer before the upgrade hears that it is empty.
-  if (wasFull && find(link) == &mine && link.queuedBytes() == 0)
-    link.emit(link.connection().onBufferDrain);
+  if (wasFull && find(link) == &mine && link.queuedBytes() == 0) link.emit(link.connection().onBufferDrain);
   return link.mayReceive(input);
 }
 

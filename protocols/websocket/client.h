@@ -26,11 +26,9 @@ class WebsocketClient final : public WebsocketProtocol {
 
  private:
   std::unique_ptr<WebsocketSession> makeSession(Connection::Link& link) const override;
-  std::optional<Http::detail::ResponseHead> readAnswer(Connection::Link& link,
-                                                       WebsocketSession& session,
+  std::optional<Http::detail::ResponseHead> readAnswer(Connection::Link& link, WebsocketSession& session,
                                                        Connection::Input& input) const;
-  bool upgrade(Connection::Link& link, WebsocketSession& session,
-               Connection::Input& input) const;
+  bool upgrade(Connection::Link& link, WebsocketSession& session, Connection::Input& input) const;
 };
 
 }  // namespace Workerman::Protocols::detail

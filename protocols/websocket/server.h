@@ -32,8 +32,8 @@ class WebsocketServer final : public WebsocketProtocol {
   void handshakeOverdue(Connection::Link& link) const override;
 
   /// Goes on where another protocol has read a request that asks for a websocket: judges and answers it, lets
-  /// onWebSocketConnect decide, and speaks websocket from then on, also if it refuses. `request.connection` is
-  /// the link's. True: the websocket is open. @see RFC 6455 section 4.2
+  /// onWebSocketConnect decide, and speaks websocket from then on, also if it refuses. `request.connection`
+  /// is the link's. True: the websocket is open. @see RFC 6455 section 4.2
   bool accept(Connection::Link& link, Http::Request& request) const;
 
  private:
