@@ -40,13 +40,13 @@ need nodejs have node
 need tinyproxy-bin have tinyproxy
 need microsocks have microsocks
 need haproxy test -x /usr/sbin/haproxy
+need strace have strace
+need valgrind have valgrind
 have npm >/dev/null || need node-ws test -f /usr/share/nodejs/ws/package.json
 if $full; then
   need chromium have chromium
   need clang have clang++
   need libclang-rt-14-dev sh -c 'echo "int main(){}" | clang++ -fsanitize=address,fuzzer-no-link -x c++ - -o /dev/null'
-  need valgrind have valgrind
-  need openssl have openssl
   need libboost-dev have_header boost/version.hpp
   need libwebsocketpp-dev have_header websocketpp/version.hpp
   need libwebsockets-dev pkg-config --exists libwebsockets
